@@ -1,0 +1,1 @@
+"""Media type to items: one format per file, pure functions from bytes to values."""

@@ -1,0 +1,1 @@
+"""Pure functions from a published member to the buckets it belongs to."""

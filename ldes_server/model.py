@@ -1,0 +1,144 @@
+"""The server's values: Stream, Published, Relation, PageId, Page, Head and Placed; all frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+from streams.record import Point
+from vocab.model import Model
+
+# The paths of every stream (LDES-29..34): our own publication stamp and our own dense counter.
+GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
+SEQUENCE = "https://w3id.org/smartflanders/ns#sequence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One event stream as it is published.
+
+    `title` and `description` have the keys `nl` and `en`. `licence` and `publisher_iri` are absolute IRIs.
+    `page_size` members fill a leaf, `fan` children a node (design: 250 and 32). `polling_interval` is what we advise
+    consumers (ldes:pollingInterval); `max_age` what caches may keep a mutable page for, never longer than that.
+    `expected_every` is the cadence the source declares, None if it declares none.
+    """
+
+    name: str
+    model: Model
+    title: Mapping[str, str]
+    description: Mapping[str, str]
+    publisher_name: str
+    publisher_iri: str
+    licence: str
+    page_size: int = 250
+    fan: int = 32
+    polling_interval: timedelta = timedelta(seconds=30)
+    max_age: timedelta = timedelta(seconds=5)
+    expected_every: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A member with its place in the log: `sequence` is dense from 0, `published_at` UTC, whole milliseconds.
+
+    (published_at, sequence) strictly increases; published_at never decreases (LDES-29, LDES-32) and differs between
+    the last member of a leaf and the first of the next, so that the windows of siblings are disjoint (TREE-27).
+    """
+
+    sequence: int
+    published_at: datetime
+    id: str
+    entity: str
+    observed_at: datetime
+    point: Point | None
+    body: bytes
+
+
+class RelationType(Enum):
+    """The relation types of TREE that our views use; the value is the local name after tree:."""
+
+    GREATER_OR_EQUAL = "GreaterThanOrEqualToRelation"
+    LESS_OR_EQUAL = "LessThanOrEqualToRelation"
+    LESS = "LessThanRelation"
+    EQUAL = "EqualToRelation"
+    PREFIX = "PrefixRelation"
+    CONTAINS = "GeospatiallyContainsRelation"
+    ANY = "Relation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageId:
+    """Names a page of a stream: the root of a view, or node (`level`, `index`) below it; level 0 is a leaf."""
+
+    view: str = "log"
+    level: int = -1
+    index: int = 0
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the view's root."""
+        return self.level < 0
+
+    def path(self, stream: str) -> str:
+        """Return the path below the public address: `/gent-parking/log/0/17`."""
+        return f"/{stream}/{self.view}" if self.is_root else f"/{stream}/{self.view}/{self.level}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One constraint on the way to a page: `type`, the single predicate `path`, and a typed literal `value`."""
+
+    type: RelationType
+    path: str
+    value: str
+    datatype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """A link to a page: all `bounds` hold for every member below it (each is one tree:relation to the same node)."""
+
+    target: PageId
+    bounds: tuple[Bound, ...]
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one page says. `final` pages never change again; `version` changes whenever the content does."""
+
+    id: PageId
+    final: bool
+    version: int
+    relations: tuple[Relation, ...] = ()
+    members: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """How far a stream is: `count` members published so far (the next sequence number), the newest publication time
+    (None before the first member), the log `position` they came from (-1 before the first), and `first`, the oldest
+    sequence number still live.
+    """
+
+    count: int = 0
+    published_at: datetime | None = None
+    position: int = -1
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A batch of entries, decided: what to store in one transaction.
+
+    `base` is the head it was decided on (the store refuses any other), `head` the one after it. `duplicates` counts
+    entries whose identity was published before; `foreign` the offsets of entries that were no members at all.
+    """
+
+    base: Head
+    head: Head
+    members: tuple[Published, ...]
+    duplicates: int = 0
+    foreign: tuple[int, ...] = field(default=())

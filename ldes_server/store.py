@@ -1,0 +1,63 @@
+"""What the writer and the web side need of a store: three small protocols, one implementation (postgres_store.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
+
+
+class MemberSink(Protocol):
+    """The writer's side. Raises `StoreError`."""
+
+    async def head(self, stream: str) -> Head:
+        """Return how far the stream is; a stream nobody wrote to has the empty head."""
+        ...
+
+    async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
+        """Return those of `ids` (member ids as in `Member.id`) that are published already."""
+        ...
+
+    async def append(self, stream: str, placed: Placed) -> None:
+        """Store members, newest-per-entity, head and log position in one transaction, then wake the readers.
+
+        Raises `StoreError` (not retriable) when the stored head is not `placed.base`: somebody else writes.
+        """
+        ...
+
+
+class PageStore(Protocol):
+    """The web side's pages. Raises `StoreError`."""
+
+    async def head(self, stream: str) -> Head:
+        """Return how far the stream is."""
+        ...
+
+    async def page(self, stream: Stream, page_id: PageId) -> Page | None:
+        """Return the page, or None when there is no such page (yet)."""
+        ...
+
+    async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
+        """Return the body kept for a final page in the form (`jsonld`, `turtle`, `ntriples`), or None."""
+        ...
+
+    async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
+        """Keep a final page's body for ever and return the one kept: the first one to arrive wins."""
+        ...
+
+
+class MemberStore(Protocol):
+    """The web side's single members. Raises `StoreError`."""
+
+    async def member(self, stream: str, member_id: str) -> Published | None:
+        """Return the member with this id (as in `Member.id`), or None."""
+        ...
+
+    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
+        """Return the newest member of each entity, newest observation first, at most `limit`."""
+        ...
+
+    async def latest_of(self, stream: str, entity: str) -> Published | None:
+        """Return the newest member of one entity (its absolute IRI), or None."""
+        ...

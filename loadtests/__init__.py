@@ -1,0 +1,1 @@
+"""Benchmarks and load scenarios that print ratios to a reference measured in the same minute."""

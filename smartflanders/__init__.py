@@ -1,0 +1,1 @@
+"""The one command people type; the only place where everything meets."""

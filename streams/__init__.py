@@ -1,0 +1,1 @@
+"""The log and what every process shares: records, errors, settings, metrics, logs and supervision."""

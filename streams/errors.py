@@ -1,0 +1,66 @@
+"""The tree of errors. Each says what happened, where, and how to mend it.
+
+    SmartFlandersError
+    ├── ConfigError     settings or a source file are wrong: exit 2, every fault at once, no stack trace
+    ├── SourceError     a publisher did not answer, or answered an error page
+    ├── LogError        the log could not take or give entries
+    └── StoreError      the page store could not take or give pages
+
+Bad data is not an error: it is a `Rejection` (see record.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SmartFlandersError(Exception):
+    """The base: `what` happened, `where`, and the `fix`; `retriable` says whether trying again can help."""
+
+    def __init__(self, what: str, *, where: str, fix: str, retriable: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+        self.retriable = retriable
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n  fix: {self.fix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault of a configuration: `where` is a file with its line, or the name of a setting."""
+
+    where: str
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"  {self.where}: {self.what}\n    fix: {self.fix}"
+
+
+class ConfigError(SmartFlandersError):
+    """Settings or source files are wrong; carries every problem found, never only the first."""
+
+    def __init__(self, problems: Sequence[Problem], *, where: str) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(f"{count} in the configuration", where=where, fix=problems[0].fix if problems else "")
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        lines = [f"{self.what} of {self.where}", *(str(problem) for problem in self.problems)]
+        return "\n".join(lines)
+
+
+class SourceError(SmartFlandersError):
+    """A publisher did not answer or answered an error page; retried with back-off unless `retriable` is false."""
+
+
+class LogError(SmartFlandersError):
+    """The log could not take or give entries."""
+
+
+class StoreError(SmartFlandersError):
+    """The page store could not take or give pages."""

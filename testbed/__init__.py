@@ -1,0 +1,1 @@
+"""The judge and the living lab; shares no code with what it judges."""

@@ -1,0 +1,1 @@
+"""The shared reference models; knows nothing of the rest of the platform."""
