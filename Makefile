@@ -1,0 +1,39 @@
+# One recipe per habit; CI calls the same ones. `make` alone prints this list.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PORT ?= 8080
+DATA ?= .data
+BIN := .venv/bin
+
+.PHONY: help up test quick check bench docs clean
+help: ## print the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+.venv/run.stamp: requirements/run.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.lock
+	@touch $@
+
+up: .venv/run.stamp ## start the platform with its demo city: make up PORT=8123 DATA=/some/folder
+	@exec $(BIN)/smartflanders up --port $(PORT) --data $(DATA)
+
+test: .venv/dev.stamp ## run everything that guards the code: checks, then all tests
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+quick: .venv/dev.stamp ## run the tests that take seconds
+	@$(BIN)/python -m pytest -m "not slow"
+
+check: .venv/dev.stamp ## lint, types, layering, sizes
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/dev.stamp ## print the ratios of docs/performance.md
+	@$(BIN)/python -m pytest -m benchmark -p no:randomly -s tests/benchmarks
+
+docs: .venv/dev.stamp ## write the generated pages of docs/reference again
+	@$(BIN)/python -m smartflanders.reference

@@ -1,0 +1,1 @@
+"""The tests, by floor: unit, contract, integration, acceptance, conformance, benchmarks."""

@@ -1,0 +1,1 @@
+"""A payload in, HTTP out: the whole platform, as a person starts it."""

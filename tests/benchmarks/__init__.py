@@ -1,0 +1,1 @@
+"""Micro-benchmarks that print ratios; off by default."""

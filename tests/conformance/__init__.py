@@ -1,0 +1,1 @@
+"""Requirements of the specification, each test citing its id, over HTTP."""

@@ -1,0 +1,1 @@
+"""Pure tests: no network, no database, no clock; folders mirror the packages."""
