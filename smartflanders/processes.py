@@ -1,0 +1,163 @@
+"""Child processes under one supervisor: start in order, restart what dies, stop together."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from streams.errors import SmartFlandersError
+from streams.logs import logger
+
+# prctl(2): the signal a process receives when its parent dies; 1 is PR_SET_PDEATHSIG.
+_PR_SET_PDEATHSIG = 1
+# A child that dies at once again is restarted ever more slowly, up to this.
+_SLOWEST_RESTART = timedelta(seconds=5)
+_FIRST_RESTART = timedelta(milliseconds=200)
+# A child that lived this long is healthy: its next death starts the back-off anew.
+_HEALTHY_AFTER = timedelta(seconds=30)
+# After the polite signal a child has this long; then it is killed. All children together stay within the ten
+# seconds that stopping the platform may take.
+STOP_WITHIN = timedelta(seconds=4)
+
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A process to keep alive: `argv` is asked again at each start, so a restarted child can reuse its old port.
+
+    `ready` is what its first line of standard output must begin with before the next child starts; None when the
+    child needs no such moment. Exit status 2 (wrong configuration) is never restarted: it would only fail again.
+    """
+
+    name: str
+    argv: Callable[[], Sequence[str]]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    ready: str | None = None
+    on_ready: Callable[[str], None] | None = None
+
+
+def die_with_parent() -> None:
+    """Ask the kernel (Linux) to end this process when its parent dies, however it dies.
+
+    Without this, `kill -9` of the supervisor would leave children that hold the port and the write lock.
+    """
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        # The parent may have died before the line above took effect.
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Processes:
+    """Runs children until told to stop; `start` returns when the child is ready."""
+
+    def __init__(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        self._group = group
+        self._stop = stop
+        self._watched: list[asyncio.Task[None]] = []
+
+    async def start(self, child: Child, *, within: timedelta = timedelta(seconds=60)) -> None:
+        """Start a child and wait for its ready line.
+
+        Raises:
+            SmartFlandersError: it ended or stayed silent instead.
+
+        """
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = self._group.create_task(self._keep_alive(child, ready), name=child.name)
+        self._watched.append(task)
+        if child.ready is None:
+            return
+        done, _ = await asyncio.wait({ready, task}, timeout=within.total_seconds(), return_when="FIRST_COMPLETED")
+        if ready not in done:
+            if task in done:
+                task.result()
+            raise SmartFlandersError(
+                f"the {child.name} process was not ready within {within.total_seconds():.0f} s",
+                where="up",
+                fix="read the lines above; run again with SF_LOG_LEVEL=debug for more",
+            )
+
+    async def _keep_alive(self, child: Child, ready: asyncio.Future[str]) -> None:
+        pause = _FIRST_RESTART
+        while not self._stop.is_set():
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            status = await self._run_once(child, ready)
+            if self._stop.is_set():
+                return
+            if status == 2 or (status != 0 and child.ready is not None and not ready.done()):
+                raise SmartFlandersError(
+                    f"the {child.name} process ended with status {status}",
+                    where="up",
+                    fix="mend what it said above",
+                )
+            pause = _FIRST_RESTART if loop.time() - began > _HEALTHY_AFTER.total_seconds() else pause
+            _log.warning("process died", process=child.name, status=status, restart_in=pause.total_seconds())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause.total_seconds())
+            pause = min(pause * 2, _SLOWEST_RESTART)
+
+    async def _run_once(self, child: Child, ready: asyncio.Future[str]) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *child.argv(),
+            env={**os.environ, **child.environ},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            # Ctrl-C reaches the whole foreground group; children wait for the supervisor's word instead.
+            start_new_session=True,
+        )
+        reader = self._group.create_task(_follow(child, process.stdout, ready), name=f"{child.name} output")
+        ended = self._group.create_task(process.wait(), name=f"{child.name} end")
+        stopped = self._group.create_task(self._stop.wait(), name=f"{child.name} stop")
+        try:
+            await asyncio.wait({ended, stopped}, return_when="FIRST_COMPLETED")
+        finally:
+            stopped.cancel()
+            if not ended.done():
+                await _end(process, ended)
+            reader.cancel()
+        return ended.result()
+
+
+async def _follow(child: Child, output: asyncio.StreamReader | None, ready: asyncio.Future[str]) -> None:
+    """Watch a child's standard output: its ready line is ours, every other line is passed on."""
+    assert output is not None
+    async for raw in output:
+        line = raw.decode("utf-8", "replace").rstrip("\n")
+        if child.ready is not None and line.startswith(child.ready):
+            if not ready.done():
+                ready.set_result(line)
+                if child.on_ready is not None:
+                    child.on_ready(line)
+        else:
+            print(line, flush=True)  # noqa: T201 - a child's output is the command's output
+
+
+async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    done, _ = await asyncio.wait({ended}, timeout=STOP_WITHIN.total_seconds())
+    if not done:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.wait({ended})
+
+
+@asynccontextmanager
+async def processes(stop: asyncio.Event) -> AsyncIterator[Processes]:
+    """Open a supervisor; leaving the block sets `stop` and waits until every child has ended."""
+    async with asyncio.TaskGroup() as group:
+        try:
+            yield Processes(group, stop)
+        finally:
+            stop.set()
