@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +21,15 @@ from ingest.connectors.inflate import BrokenError, Inflater, OversizeError
 from streams.errors import SourceError
 from streams.record import Payload
 
-USER_AGENT = f"smartflanders/{version('smartflanders')}"
+
+def _user_agent() -> str:
+    try:
+        return f"smartflanders/{version('smartflanders')}"
+    except PackageNotFoundError:  # a checkout that is run without being installed
+        return "smartflanders/checkout"
+
+
+USER_AGENT = _user_agent()
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -33,6 +41,15 @@ _SLOW_STATUS = (401, 403, 404, 410)
 _SLOW = timedelta(minutes=5)
 # 429 and 503 may say when to come back; a publisher that says "next year" is asked again the same hour.
 _LONGEST_WAIT = timedelta(hours=1)
+
+
+class ClosedDoorError(SourceError):
+    """The publisher answered that it will not answer now; `again_in` is how long to leave it alone."""
+
+    def __init__(self, error: SourceError, *, again_in: timedelta) -> None:
+        what = f"{error.what}; asking again in {again_in.total_seconds():.0f} s"
+        super().__init__(what, where=error.where, fix=error.fix, retriable=True)
+        self.again_in = again_in
 
 
 class HttpPoll:
@@ -48,7 +65,6 @@ class HttpPoll:
         self._options = options
         self._session: aiohttp.ClientSession | None = None
         self._due: float | None = None  # when the poll in hand was due, on the loop's clock
-        self._closed_until = 0.0  # the publisher asked not to be asked before; survives closing and opening
 
     async def __aenter__(self) -> Self:
         """Open the connection pool; a closed connector may be opened again."""
@@ -71,18 +87,14 @@ class HttpPoll:
     async def poll(self, cursor: bytes) -> Poll:
         """Return the body if it differs from the one `cursor` came with; one payload or none.
 
-        After an answer that asks for patience (`Retry-After`, or a closed door: 401, 403, 404, 410) the next poll is
-        empty, asks nobody, and says how long to wait.
-
         Raises:
+            ClosedDoorError: the publisher asks for patience, and the error says how long.
             SourceError: no answer in time, an error status, a broken transfer, or a body over `max_bytes`.
 
         """
         if self._session is None:
             raise RuntimeError(f"the http_poll connector of {self._source} is closed")
         now = asyncio.get_running_loop().time()
-        if now < self._closed_until:
-            return Poll(payloads=(), again_in=timedelta(seconds=self._closed_until - now))
         if self._due is None or self._due < now:
             self._due = now
         known = _unpack(cursor, self._options.url)
@@ -145,18 +157,16 @@ class HttpPoll:
         return inflater.finish()
 
     def _refusal(self, response: aiohttp.ClientResponse) -> SourceError:
-        """Name what the publisher answered, and remember when it may be asked again."""
-        wait = timedelta(0)
-        if response.status in _SLOW_STATUS:
-            wait = max(_SLOW, self._options.every)
-        elif response.status in (429, 503):
-            wait = _retry_after(response.headers)
-        self._closed_until = asyncio.get_running_loop().time() + wait.total_seconds()
-        later = f"; asking again in {wait.total_seconds():.0f} s" if wait else ""
-        return self._error(
-            f"the publisher answered {response.status} {response.reason or ''}".rstrip() + later,
+        """Name what the publisher answered, and when it may be asked again."""
+        error = self._error(
+            f"the publisher answered {response.status} {response.reason or ''}".rstrip(),
             fix="check the address and the key in the source file; an outage of the publisher passes by itself",
         )
+        if response.status in _SLOW_STATUS:
+            return ClosedDoorError(error, again_in=max(_SLOW, self._options.every))
+        if response.status in (429, 503) and (wait := _retry_after(response.headers)):
+            return ClosedDoorError(error, again_in=wait)
+        return error
 
     def _error(self, what: str, *, fix: str, retriable: bool = True) -> SourceError:
         # Keys travel in queries and user parts; messages end up in logs.
@@ -188,7 +198,8 @@ class HttpPoll:
             raise self._error(f"the transfer broke off: {error}", fix="usually passes by itself") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._error(
-                f"no answer: {str(error) or type(error).__name__}", fix="check the address, the network and the certificate"
+                f"no answer: {str(error) or type(error).__name__}",
+                fix="check the address, the network and the certificate",
             ) from error
 
 

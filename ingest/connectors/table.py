@@ -16,6 +16,6 @@ CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
 }
 
 
-def make_connector(source: str, options: object) -> Connector:
-    """Make the connector for a source's transport options; it does nothing before it is entered."""
+def open_connector(source: str, options: object) -> Connector:
+    """Make the connector of a source, to be entered with `async with`; it does nothing before that."""
     return CONNECTORS[type(options)](source, options)
