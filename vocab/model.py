@@ -20,8 +20,11 @@ declared on several property shapes when all of them agree.
 - a string that is exactly `"{name}"` becomes the bound value with its JSON type: number, boolean, string; a `Kind.TEXT`
   becomes a language map `{"nl": "…"}`, a `Kind.POINT` the WKT text `POINT (lon lat)`;
 - a string with a slot among other text is interpolated, each value percent-encoded as one IRI path segment;
-- when an optional name has no value, the key (or array item) that holds its slot is left out; an object whose slots
-  are all without value is left out whole, with its key; an empty array likewise;
+- when an optional name has no value, the key (or array item) that holds its slot is left out;
+- an object inside the member is left out whole, with its key, when it has slots of optional names among its own strings
+  (not those of objects below it) and none of them has a value: required names and the built-in slots do not keep an
+  object alive, so an observation disappears with its result; an object of which nothing but keywords is left after its
+  children went is left out as well, and so is an empty array;
 - an object in an array with `"@each": "<group>"` is repeated for every item of that group; inside it the names of the
   group and those outside may be used; the same group may be repeated by several such objects;
 - `{member}`, `{entity}`, `{observed_at}`, `{received_at}`, `{publisher}`, `{licence}` are always there:
