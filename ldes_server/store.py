@@ -1,8 +1,9 @@
-"""What the writer and the web side need of a store: three small protocols, one implementation (postgres_store.py)."""
+"""What the writer and the web side need of a store: four small protocols, one implementation (postgres_store.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
@@ -10,6 +11,13 @@ from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 
 class MemberSink(Protocol):
     """The writer's side. Raises `StoreError`."""
+
+    async def ensure_stream(self, stream: Stream) -> None:
+        """Bring the stream into being, with the geometry of its pages (`page_size`, `fan`).
+
+        Raises `StoreError` (not retriable) when it has pages of another geometry: final pages never change.
+        """
+        ...
 
     async def head(self, stream: str) -> Head:
         """Return how far the stream is; a stream nobody wrote to has the empty head."""
@@ -60,4 +68,12 @@ class MemberStore(Protocol):
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:
         """Return the newest member of one entity (its absolute IRI), or None."""
+        ...
+
+
+class Timeline(Protocol):
+    """From moments to places in the log (`?since=`, `?at=`). Raises `StoreError`."""
+
+    async def since(self, stream: str, moment: datetime) -> int | None:
+        """Return the first live sequence number published at or after `moment`; None when all are older."""
         ...

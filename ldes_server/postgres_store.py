@@ -1,0 +1,348 @@
+"""The page store on PostgreSQL (asyncpg): MemberSink, PageStore, MemberStore and Timeline in one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+
+from ldes_server.log_view import VIEW, LogView, leaf
+from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
+from streams.errors import StoreError
+from streams.queries import load_queries
+from streams.record import Point
+
+QUERIES = load_queries("ldes_server", "queries")
+CHANNEL = "ldes"
+# Notifications are lost with their connection; asking this often bounds how long a reader can be behind.
+SAFETY_POLL = timedelta(seconds=5)
+# The order of ldes.members, so that COPY needs no reordering.
+COLUMNS = (
+    "sequence", "published_at", "observed_at", "longitude", "latitude", "identity", "stream", "id", "entity", "body",
+)  # fmt: skip
+# Columns are bigint and smallint; an address can name more.
+_BIGINT = 2**63 - 1
+_SMALLINT = 2**15 - 1
+
+# SQLSTATE class -> whether trying again can help: connection lost, transaction rolled back (deadlock, serialisation),
+# out of resources, operator intervention (restart, cancelled by a timeout), system error. Lock timeouts are 55P03.
+_RETRIABLE = frozenset({"08", "40", "53", "55", "57", "58"})
+
+_log = logging.getLogger(__name__)
+
+
+def identity(member_id: str) -> UUID:
+    """Return the 16 bytes that stand for a member's id in the index: BLAKE2b, so that twins meet and others do not."""
+    return UUID(bytes=blake2b(member_id.encode(), digest_size=16).digest())
+
+
+class PostgresStore:
+    """Streams, members and kept pages in the schema `ldes`; safe with any number of processes on one database.
+
+    An async context manager; nothing happens before it is entered. `base_url` is the public address of the pages it
+    keeps: they name absolute IRIs, so another address means other bodies (a writer needs none). `connections` bounds
+    the pool; `patience` bounds every wait for a connection, a lock or an answer.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        base_url: str = "",
+        connections: int = 8,
+        patience: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self._dsn = dsn
+        self._base_url = base_url
+        self._connections = connections
+        self._patience = patience.total_seconds()
+        self._opened = AsyncExitStack()
+        self._pool: Any = None
+
+    async def __aenter__(self) -> Self:
+        with _translated("open the pool"):
+            pool = asyncpg.create_pool(min_size=1, max_size=self._connections, **self._options())
+            self._pool = await self._opened.enter_async_context(pool)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool = None
+        await self._opened.aclose()
+
+    # The writer's side.
+
+    async def ensure_stream(self, stream: Stream) -> None:
+        """Bring the stream into being, with the geometry of its pages.
+
+        Raises `StoreError` (not retriable) when it has pages of another geometry: final pages never change.
+        """
+        async with self._connection(f"create {stream.name}") as connection:
+            await connection.execute(QUERIES["create"], stream.name)
+            row = await connection.fetchrow(QUERIES["settle"], stream.name, stream.page_size, stream.fan)
+        if tuple(row) != (stream.page_size, stream.fan):
+            raise StoreError(
+                f"its pages hold {row['page_size']} members and its nodes {row['fan']} pages, "
+                f"not {stream.page_size} and {stream.fan}",
+                where=f"stream {stream.name}",
+                fix="set page_size and fan back, or publish under a new stream name",
+            )
+
+    async def head(self, stream: str) -> Head:
+        """Return how far the stream is; the empty head for a stream nobody wrote to."""
+        row = await self._row("head", stream)
+        return Head() if row is None else _head(row)
+
+    async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
+        """Return those of `ids` that are published already: one indexed lookup for all of them."""
+        rows = await self._rows("known", stream, [identity(each) for each in ids])
+        return frozenset(row["id"] for row in rows)
+
+    async def append(self, stream: str, placed: Placed) -> None:
+        """Store members, newest-per-entity, head and log position in one transaction, then wake the readers.
+
+        Raises `StoreError`, not retriable, when the stored count, time and position are not those of `placed.base`
+        (retention may have moved `first` meanwhile), and when a member's id is published already.
+        """
+        async with self._connection(f"append to {stream}") as connection, connection.transaction():
+            row = await self._lock(connection, stream)
+            _refuse_other_base(stream, stored=_head(row), base=placed.base)
+            if placed.members:
+                await _copy(connection, row["id"], placed.members)
+                await connection.execute(QUERIES["newest"], row["id"], *_newest(placed.members))
+                await connection.execute(QUERIES["announce"], stream)
+            head = placed.head
+            await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position)
+
+    # The web side: pages.
+
+    async def page(self, stream: Stream, page_id: PageId) -> Page | None:
+        """Return the page; None when it is not there yet, or its members are not kept any more."""
+        if page_id.view != VIEW:
+            return None
+        if page_id.level == 0:
+            return await self._leaf(stream, page_id)
+        head = await self.head(stream.name)
+        view = LogView(size=stream.page_size, fan=stream.fan, count=head.count, first=head.first)
+        if not view.exists(page_id):
+            return None
+        # What is published never changes, so times read after the head belong to it without a common snapshot.
+        edges = view.edges(page_id)
+        rows = await self._rows("times", stream.name, edges) if edges else []
+        times = {row["sequence"]: row["published_at"] for row in rows}
+        return view.node(page_id, times) if len(times) == len(set(edges)) else None
+
+    async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
+        """Return the body kept for a final page in this form under this public address, or None."""
+        if page_id.level > _SMALLINT or page_id.index > _BIGINT:
+            return None
+        row = await self._row("kept", stream, page_id.view, page_id.level, page_id.index, form, self._base_url)
+        return None if row is None else bytes(row["body"])
+
+    async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
+        """Keep a final page's body for ever and return the one kept: the first one to arrive wins."""
+        key = (page_id.view, page_id.level, page_id.index, form, self._base_url)
+        if await self._row("keep", stream, *key, body) is not None:
+            return body
+        kept = await self.kept(stream, page_id, form)
+        if kept is None:
+            raise StoreError(
+                f"cannot keep {page_id.path(stream)}: no such stream",
+                where=f"stream {stream}",
+                fix="write a member first: only final pages are kept",
+            )
+        return kept
+
+    # The web side: members and times.
+
+    async def member(self, stream: str, member_id: str) -> Published | None:
+        """Return the member with this id, or None."""
+        row = await self._row("member", stream, identity(member_id))
+        return None if row is None else _published(row)
+
+    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
+        """Return the newest member of each entity, newest observation first, at most `limit`."""
+        return [_published(row) for row in await self._rows("latest", stream, limit)]
+
+    async def latest_of(self, stream: str, entity: str) -> Published | None:
+        """Return the newest member of one entity, or None."""
+        if "\0" in entity:  # PostgreSQL's text cannot hold it, so no member has it
+            return None
+        row = await self._row("latest_of", stream, entity)
+        return None if row is None else _published(row)
+
+    async def since(self, stream: str, moment: datetime) -> int | None:
+        """Return the first live sequence number published at or after `moment`; None when all are older."""
+        row = await self._row("since", stream, moment)
+        return None if row is None else int(row["low"])
+
+    async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
+        """Call `on_change` with the name of every stream that changes, until `stop`.
+
+        Soon after a commit when the connection holds, within `SAFETY_POLL` otherwise; at times more than once for one
+        change. Lost connections are opened again. What exists when it starts is a change, too.
+        """
+        seen: dict[str, tuple[int, int]] = {}
+        while not stop.is_set():
+            try:
+                with _translated("watch"):
+                    await self._listen(on_change, seen, stop)
+            except StoreError as error:
+                if not error.retriable:
+                    raise
+                _log.warning("watch_lost", extra={"reason": error.what})
+                await _pause(stop)
+
+    async def _listen(
+        self, on_change: Callable[[str], None], seen: dict[str, tuple[int, int]], stop: asyncio.Event
+    ) -> None:
+        connection = await asyncpg.connect(**self._options())
+        try:
+            await connection.add_listener(CHANNEL, lambda *notice: on_change(notice[3]))
+            while not stop.is_set():
+                for row in await connection.fetch(QUERIES["heads"]):
+                    if seen.get(row["name"]) != (state := (row["count"], row["first"])):
+                        seen[row["name"]] = state
+                        on_change(row["name"])
+                await _pause(stop)
+        finally:
+            # The server may be gone: closing politely must not take longer than being rude.
+            connection.terminate()
+
+    async def _leaf(self, stream: Stream, page_id: PageId) -> Page | None:
+        start = page_id.index * stream.page_size
+        if not 0 <= start <= _BIGINT - stream.page_size:
+            return None
+        rows = await self._rows("leaf", stream.name, start, start + stream.page_size)
+        return leaf(page_id, [_published(row) for row in rows], size=stream.page_size)
+
+    async def _lock(self, connection: Any, stream: str) -> Any:
+        row = await connection.fetchrow(QUERIES["lock"], stream)
+        if row is None:
+            await connection.execute(QUERIES["create"], stream)
+            row = await connection.fetchrow(QUERIES["lock"], stream)
+        return row
+
+    async def _rows(self, query: str, *arguments: object) -> Sequence[Any]:
+        async with self._connection(query) as connection:
+            rows: Sequence[Any] = await connection.fetch(QUERIES[query], *arguments)
+            return rows
+
+    async def _row(self, query: str, *arguments: object) -> Any:
+        async with self._connection(query) as connection:
+            return await connection.fetchrow(QUERIES[query], *arguments)
+
+    @asynccontextmanager
+    async def _connection(self, doing: str) -> AsyncIterator[Any]:
+        with _translated(doing):
+            async with self._pool.acquire(timeout=self._patience) as connection:
+                yield connection
+
+    def _options(self) -> dict[str, Any]:
+        milliseconds = str(int(self._patience * 1000))
+        return {
+            "dsn": self._dsn,
+            "timeout": self._patience,
+            "command_timeout": self._patience,
+            "server_settings": {
+                "application_name": "smartflanders ldes_server",
+                "jit": "off",  # every query is small; compiling one costs more than all of it
+                "lock_timeout": milliseconds,
+                # A writer that hangs must not hold its stream's row for ever.
+                "idle_in_transaction_session_timeout": milliseconds,
+            },
+        }
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Turn the driver's errors into StoreError, once, with their cause; ours pass."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        retriable = (error.sqlstate or "")[:2] in _RETRIABLE
+        raise _store_error(doing, error, retriable=retriable) from error
+    except asyncpg.InterfaceError as error:
+        # A value the driver cannot encode is a ValueError, too; all others are about the connection.
+        raise _store_error(doing, error, retriable=not isinstance(error, ValueError)) from error
+    except (OSError, asyncpg.InternalClientError) as error:  # TimeoutError is an OSError
+        raise _store_error(doing, error, retriable=True) from error
+
+
+def _store_error(doing: str, error: Exception, *, retriable: bool) -> StoreError:
+    fix = "check that PostgreSQL runs and can be reached" if retriable else "see the cause; then start again"
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+        fix = "run `smartflanders migrate`"
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return StoreError(what, where=f"PostgreSQL, {doing}", fix=fix, retriable=retriable)
+
+
+def _refuse_other_base(stream: str, *, stored: Head, base: Head) -> None:
+    if (stored.count, stored.published_at, stored.position) != (base.count, base.published_at, base.position):
+        raise StoreError(
+            f"the stream is at {stored.count} members and log position {stored.position}, "
+            f"this batch was decided at {base.count} and {base.position}",
+            where=f"stream {stream}",
+            fix="another writer is at work: stop one of them; a restarted writer goes on from the stored position",
+        )
+
+
+async def _copy(connection: Any, stream: int, members: Sequence[Published]) -> None:
+    records = [
+        (
+            member.sequence,
+            member.published_at,
+            member.observed_at,
+            member.point.longitude if member.point else None,
+            member.point.latitude if member.point else None,
+            identity(member.id),
+            stream,
+            member.id,
+            member.entity,
+            member.body,
+        )
+        for member in members
+    ]
+    await connection.copy_records_to_table("members", schema_name="ldes", columns=COLUMNS, records=records)
+
+
+def _newest(members: Sequence[Published]) -> tuple[list[str], list[int], list[datetime]]:
+    """Reduce a batch to the newest member of each entity, as columns; ties go to the later one."""
+    newest: dict[str, Published] = {}
+    for member in members:
+        held = newest.get(member.entity)
+        if held is None or member.observed_at >= held.observed_at:
+            newest[member.entity] = member
+    values = newest.values()
+    return list(newest), [each.sequence for each in values], [each.observed_at for each in values]
+
+
+def _head(row: Any) -> Head:
+    return Head(count=row["count"], published_at=row["published_at"], position=row["position"], first=row["first"])
+
+
+def _published(row: Any) -> Published:
+    sequence, published_at, member_id, entity, observed_at, longitude, latitude, body = row
+    return Published(
+        sequence=sequence,
+        published_at=published_at,
+        id=member_id,
+        entity=entity,
+        observed_at=observed_at,
+        point=None if longitude is None else Point(longitude=longitude, latitude=latitude),
+        body=body,
+    )
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), SAFETY_POLL.total_seconds())

@@ -1,0 +1,112 @@
+-- The store's queries: each under its name, with what it promises.
+
+-- name: head
+-- How far a stream is; no row for a stream nobody wrote to.
+SELECT count, published_at, position, first FROM ldes.streams WHERE name = $1
+
+-- name: heads
+-- What readers see of every stream, for the safety poll.
+SELECT name, count, first FROM ldes.streams
+
+-- name: create
+-- Bring a stream into being; one that exists stays as it is.
+INSERT INTO ldes.streams (name) VALUES ($1) ON CONFLICT (name) DO NOTHING
+
+-- name: settle
+-- Set the geometry of a stream's pages unless it has one, and return the one it has.
+UPDATE ldes.streams SET page_size = coalesce(page_size, $2), fan = coalesce(fan, $3)
+WHERE name = $1
+RETURNING page_size, fan
+
+-- name: lock
+-- The head of a stream, locked until the transaction ends: one writer at a time.
+SELECT id, count, published_at, position, first FROM ldes.streams WHERE name = $1 FOR UPDATE
+
+-- name: newest
+-- Offer members as the newest of their entities, at most one per entity: the newest observation wins, ties go to
+-- the higher sequence number.
+INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at)
+SELECT $1, entity, sequence, observed_at
+FROM unnest($2::text[], $3::bigint[], $4::timestamptz[]) AS offered (entity, sequence, observed_at)
+ON CONFLICT (stream, entity) DO UPDATE SET sequence = excluded.sequence, observed_at = excluded.observed_at
+WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
+
+-- name: advance
+-- Move the head and the log position of the locked stream.
+UPDATE ldes.streams SET count = $2, published_at = $3, position = $4 WHERE id = $1
+
+-- name: announce
+-- Tell readers, when the transaction commits, that a stream has changed.
+SELECT pg_notify('ldes', $1)
+
+-- name: known
+-- Those of the identities that are published.
+SELECT id FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
+
+-- name: leaf
+-- The members of a range of sequence numbers, in order.
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence >= $2 AND sequence < $3
+ORDER BY sequence
+
+-- name: times
+-- The publication times of single members.
+SELECT sequence, published_at FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence = ANY ($2::bigint[])
+
+-- name: since
+-- The first sequence number published at or after a moment; none when everything is older. Publication times never
+-- decrease, so halving the range of sequence numbers finds it in as many steps as the count has bits.
+WITH RECURSIVE stream AS (
+    SELECT id, first, count FROM ldes.streams WHERE name = $1
+), halving (low, high) AS (
+    SELECT first, count FROM stream
+    UNION ALL
+    SELECT
+        CASE WHEN middle.published_at < $2 THEN middle.sequence + 1 ELSE low END,
+        CASE WHEN middle.published_at < $2 THEN high ELSE middle.sequence END
+    FROM halving, stream, LATERAL (
+        SELECT sequence, published_at FROM ldes.members
+        WHERE members.stream = stream.id AND members.sequence = (low + high) / 2
+    ) AS middle
+    WHERE low < high
+)
+SELECT low FROM halving, stream WHERE low = high AND low < count
+
+-- name: kept
+-- The body kept for a final page.
+SELECT body FROM ldes.kept_pages
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+    AND view = $2 AND level = $3 AND index = $4 AND form = $5 AND base_url = $6
+
+-- name: keep
+-- Keep a final page's body unless one is kept.
+INSERT INTO ldes.kept_pages (stream, view, level, index, form, base_url, body)
+SELECT id, $2, $3, $4, $5, $6, $7 FROM ldes.streams WHERE name = $1
+ON CONFLICT DO NOTHING
+RETURNING true
+
+-- name: member
+-- The member with an identity.
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = $2
+
+-- name: latest
+-- The newest member of each entity, newest observation first.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+FROM (
+    SELECT stream, sequence, observed_at FROM ldes.latest
+    WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+    ORDER BY observed_at DESC, sequence DESC
+    LIMIT $2
+) AS newest
+JOIN ldes.members AS m USING (stream, sequence)
+ORDER BY m.observed_at DESC, m.sequence DESC
+
+-- name: latest_of
+-- The newest member of one entity.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+FROM ldes.latest AS newest
+JOIN ldes.members AS m USING (stream, sequence)
+WHERE newest.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND newest.entity = $2

@@ -1,0 +1,304 @@
+"""The store's contract: what MemberSink, PageStore, MemberStore and Timeline promise, whoever keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, cast
+
+import asyncpg
+import pytest
+
+from ldes_server.log_view import ROOT
+from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
+from ldes_server.postgres_store import PostgresStore
+from ldes_server.store import MemberSink, MemberStore, PageStore, Timeline
+from streams.errors import StoreError
+from streams.record import Point
+from vocab.model import Model
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SIZE = 4
+KILL_WHO_WAITS = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON database = pg_database.oid
+    WHERE NOT granted AND relation = 'ldes.latest'::regclass AND datname = current_database()
+"""
+STREAM = Stream(
+    name="parking",
+    model=cast("Model", None),  # stores do not look into the model
+    title={},
+    description={},
+    publisher_name="",
+    publisher_iri="",
+    licence="",
+    page_size=SIZE,
+    fan=2,
+)
+
+
+class Store(MemberSink, PageStore, MemberStore, Timeline, Protocol):
+    """All that a store promises."""
+
+
+Opener = Callable[[str], AbstractAsyncContextManager[Store]]
+
+
+@pytest.fixture
+def opener(database_url: str) -> Opener:
+    """Open the store under a public address; each call is another process as far as the store can tell."""
+    return lambda address: PostgresStore(database_url, base_url=address, connections=2)
+
+
+@pytest.fixture
+async def store(opener: Opener) -> AsyncIterator[Store]:
+    """Open an empty store."""
+    async with opener("https://example.org") as opened:
+        yield opened
+
+
+def members(numbers: Iterable[int], **changes: object) -> tuple[Published, ...]:
+    """Make members with these sequence numbers, a second apart, of three entities by turns."""
+    made = [
+        Published(
+            sequence=number,
+            published_at=NOON + timedelta(seconds=number),
+            id=f"parking/members/{number}",
+            entity=f"https://example.org/{number % 3}",
+            observed_at=NOON - timedelta(minutes=number),
+            point=Point(longitude=3.7 + number % 100, latitude=51.05) if number % 2 else None,
+            body=b'{"@id":"%d"}' % number,
+        )
+        for number in numbers
+    ]
+    return tuple(replace(each, **changes) for each in made)  # type: ignore[arg-type]
+
+
+def batch(base: Head, published: tuple[Published, ...]) -> Placed:
+    """Decide a batch of these members; every member came from one entry of the log."""
+    head = Head(
+        count=base.count + len(published),
+        published_at=published[-1].published_at if published else base.published_at,
+        position=base.position + max(1, len(published)),
+        first=base.first,
+    )
+    return Placed(base=base, head=head, members=published)
+
+
+async def fill(store: MemberSink, count: int) -> Head:
+    """Publish members up to `count`, in one transaction."""
+    base = await store.head("parking")
+    placed = batch(base, members(range(base.count, count)))
+    await store.append("parking", placed)
+    return placed.head
+
+
+def listed(page: Page | None) -> list[tuple[int, int, int]]:
+    """List the level, index and count of what a page links."""
+    assert page is not None
+    return [(each.target.level, each.target.index, each.remaining) for each in page.relations]
+
+
+async def test_a_new_stream_is_empty(store: Store) -> None:
+    """Before the first member the head is empty, the root links nothing and no other page exists."""
+    assert await store.head("parking") == Head()
+    root = await store.page(STREAM, ROOT)
+    assert (listed(root), root and root.final) == ([], False)
+    assert await store.page(STREAM, PageId(level=0, index=0)) is None
+    assert await store.known("parking", {"parking/members/0"}) == frozenset()
+    assert await store.latest("parking", limit=10) == []
+    assert await store.latest_of("parking", "https://example.org/0") is None
+    assert await store.member("parking", "parking/members/0") is None
+    assert await store.since("parking", NOON) is None
+
+
+async def test_members_come_back_as_they_went_in(store: Store) -> None:
+    """The head moves to the batch's, and leaves hold exactly the members with their numbers, in order."""
+    head = await fill(store, 6)
+    assert await store.head("parking") == head
+    full = await store.page(STREAM, PageId(level=0, index=0))
+    tail = await store.page(STREAM, PageId(level=0, index=1))
+    assert full == Page(id=PageId(level=0, index=0), final=True, version=0, members=members(range(4)))
+    assert tail == Page(id=PageId(level=0, index=1), final=False, version=6, members=members(range(4, 6)))
+    assert await store.member("parking", "parking/members/5") == members([5])[0]
+
+
+async def test_the_root_links_final_subtrees_and_the_open_leaf(store: Store) -> None:
+    """The root links what is final, largest first, then the open leaf; its version moves with the head."""
+    await fill(store, 4 * SIZE + 1)
+    root = await store.page(STREAM, ROOT)
+    assert listed(root) == [(2, 0, 16), (0, 4, 1)]
+    assert root is not None
+    assert (root.final, root.version) == (False, 17)
+    first, tail = root.relations
+    assert [bound.value for bound in first.bounds] == ["2026-11-23T12:00:00.000Z", "2026-11-23T12:00:15.000Z"]
+    assert [bound.value for bound in tail.bounds] == ["2026-11-23T12:00:16.000Z"]
+    inner = await store.page(STREAM, PageId(level=2, index=0))
+    assert inner is not None
+    assert inner.final
+    assert listed(inner) == [(1, 0, 8), (1, 1, 8)]
+
+
+async def test_pages_that_are_not_there(store: Store) -> None:
+    """Pages not reached yet, of another view, or beyond any number are None, not an error."""
+    await fill(store, 5)
+    for page_id in (
+        PageId(level=0, index=2),
+        PageId(level=1, index=0),
+        PageId(level=0, index=10**30),
+        PageId(level=10**6, index=0),
+        PageId(view="by-tile", level=0, index=0),
+    ):
+        assert await store.page(STREAM, page_id) is None
+        assert await store.kept("parking", page_id, "jsonld") is None
+
+
+async def test_final_pages_stay_the_same(opener: Opener) -> None:
+    """A final page is equal before and after more members and a restart (LDES-58)."""
+    final = (PageId(level=0, index=1), PageId(level=1, index=0))
+    async with opener("https://example.org") as before:
+        await fill(before, 2 * SIZE)
+        old = [await before.page(STREAM, page_id) for page_id in final]
+    async with opener("https://example.org") as after:
+        await fill(after, 7 * SIZE + 1)
+        assert [await after.page(STREAM, page_id) for page_id in final] == old
+    assert all(page and page.final for page in old)
+
+
+async def test_known_identities(store: Store) -> None:
+    """Of the ids asked for, those published come back, whatever characters they have."""
+    odd = ("parking/members/é ü", "https://example.org/%2F?a=1&b='\"\\#", "漢字/🚲", "x" * 2000)
+    made = tuple(replace(each, id=name) for each, name in zip(members(range(4)), odd, strict=True))
+    await store.append("parking", batch(Head(), made))
+    assert await store.known("parking", {*odd, "parking/members/e u", ""}) == set(odd)
+    assert await store.known("other", set(odd)) == frozenset()
+    assert [found and found.id for found in [await store.member("parking", name) for name in odd]] == list(odd)
+
+
+async def test_a_published_identity_is_refused(store: Store) -> None:
+    """A batch that brings a published id again is refused whole, even if nobody asked `known` before."""
+    head = await fill(store, 3)
+    twice = (*members([3]), *members([4], id="parking/members/1"))
+    with pytest.raises(StoreError, match="members_stream_identity") as refused:
+        await store.append("parking", batch(head, twice))
+    assert not refused.value.retriable
+    assert await store.head("parking") == head
+    assert await store.member("parking", "parking/members/3") is None
+
+
+async def test_the_same_batch_twice_is_refused(store: Store) -> None:
+    """A batch decided on an older head is refused for good: it is stored already, or somebody else writes."""
+    placed = batch(Head(), members(range(3)))
+    await store.append("parking", placed)
+    with pytest.raises(StoreError, match="decided at 0") as refused:
+        await store.append("parking", placed)
+    assert not refused.value.retriable
+    assert "another writer" in refused.value.fix
+
+
+async def test_of_two_writers_one_is_refused(opener: Opener) -> None:
+    """Two processes that append to the same head at once: one succeeds, the other is refused, nothing doubles."""
+    async with opener("a") as first, opener("b") as second:
+        await first.ensure_stream(STREAM)
+        placed = batch(Head(), members(range(500)))
+        results = await asyncio.gather(
+            first.append("parking", placed), second.append("parking", placed), return_exceptions=True
+        )
+        assert [type(result) for result in results if result] == [StoreError]
+        assert await first.head("parking") == placed.head
+
+
+async def test_a_position_without_members_is_kept(store: Store) -> None:
+    """A batch of duplicates only moves the position."""
+    head = await fill(store, 2)
+    await store.append("parking", batch(head, ()))
+    assert await store.head("parking") == replace(head, position=head.position + 1)
+
+
+async def test_latest_is_the_newest_observation(store: Store) -> None:
+    """Late data does not replace newer observations; of equal ones the last published wins; newest come first."""
+    late = members([0, 1, 2, 3], entity="https://example.org/a")  # each observed a minute before the one before
+    other = members([4, 5], entity="https://example.org/b", observed_at=NOON + timedelta(hours=1))
+    await store.append("parking", batch(Head(), (*late, *other)))
+    head = await store.head("parking")
+    await store.append("parking", batch(head, members([6], entity="https://example.org/a", observed_at=NOON)))
+    assert [each.sequence for each in await store.latest("parking", limit=10)] == [5, 6]
+    assert [each.sequence for each in await store.latest("parking", limit=1)] == [5]
+    found = await store.latest_of("parking", "https://example.org/a")
+    assert found == members([6], entity="https://example.org/a", observed_at=NOON)[0]
+
+
+async def test_latest_of_entities_with_odd_characters(store: Store) -> None:
+    """An entity is found by its exact characters."""
+    await store.append("parking", batch(Head(), members([0], entity="https://example.org/é'\"%20")))
+    assert await store.latest_of("parking", "https://example.org/é'\"%20") is not None
+    assert await store.latest_of("parking", "https://example.org/\0") is None
+
+
+async def test_since_finds_the_first_member_at_or_after_a_moment(store: Store) -> None:
+    """Every moment leads to the first member not published before it; after the newest there is none."""
+    await fill(store, 9)
+    moments = [timedelta(days=-1), timedelta(0), timedelta(seconds=3), timedelta(seconds=3.5), timedelta(seconds=8)]
+    assert [await store.since("parking", NOON + each) for each in moments] == [0, 0, 3, 4, 8]
+    assert await store.since("parking", NOON + timedelta(seconds=8.5)) is None
+
+
+async def test_the_first_body_kept_stays(opener: Opener) -> None:
+    """Of several bodies for one final page the first is kept, per form and per public address."""
+    page_id = PageId(level=0, index=0)
+    async with opener("https://a.example") as first, opener("https://b.example") as second:
+        await fill(first, SIZE)
+        assert await first.kept("parking", page_id, "jsonld") is None
+        assert await first.keep("parking", page_id, "jsonld", b"\x1f\x8b\0one") == b"\x1f\x8b\0one"
+        assert await first.keep("parking", page_id, "jsonld", b"two") == b"\x1f\x8b\0one"
+        assert await first.keep("parking", page_id, "turtle", b"three") == b"three"
+        assert await second.kept("parking", page_id, "jsonld") is None
+        with pytest.raises(StoreError, match="no such stream"):
+            await first.keep("nobody", page_id, "jsonld", b"")
+
+
+async def test_pages_keep_their_geometry(store: Store) -> None:
+    """A stream whose pages have one size cannot be opened with another; saying the same again changes nothing."""
+    await store.ensure_stream(STREAM)
+    await store.ensure_stream(STREAM)
+    with pytest.raises(StoreError, match="hold 4 members") as refused:
+        await store.ensure_stream(replace(STREAM, page_size=5))
+    assert not refused.value.retriable
+
+
+async def test_streams_do_not_meet(store: Store) -> None:
+    """The same ids, entities and sequence numbers in two streams are two members."""
+    await fill(store, 3)
+    await store.append("bikes", batch(Head(), members(range(2))))
+    assert (await store.head("bikes")).count == 2
+    page = await store.page(replace(STREAM, name="bikes"), PageId(level=0, index=0))
+    assert page is not None
+    assert len(page.members) == 2
+    assert len(await store.latest("bikes", limit=10)) == 2
+
+
+async def test_a_writer_killed_in_its_transaction_leaves_nothing(store: Store, database_url: str) -> None:
+    """When the writer's connection dies before the commit, the store is as before and the batch can be written again."""
+    head = await fill(store, 3)
+    placed = batch(head, members(range(3, 2003)))
+    rival = await asyncpg.connect(database_url)
+    try:
+        async with rival.transaction():
+            # Members are copied, then the writer waits for this lock: the middle of its transaction.
+            await rival.execute("LOCK TABLE ldes.latest IN EXCLUSIVE MODE")
+            writing = asyncio.gather(store.append("parking", placed), return_exceptions=True)
+            killed = None
+            while not killed:
+                await asyncio.sleep(0.01)
+                killed = await rival.fetchval(KILL_WHO_WAITS)
+            [error] = await writing
+    finally:
+        await rival.close()
+    assert isinstance(error, StoreError)
+    assert error.retriable
+    assert await store.head("parking") == head
+    assert await store.known("parking", {each.id for each in placed.members}) == frozenset()
+    await store.append("parking", placed)
+    assert await store.head("parking") == placed.head
