@@ -1,0 +1,134 @@
+"""Renders what is constant per stream, once at start: contexts, description and shape, in every form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ldes_server.model import GENERATED_AT, SEQUENCE, Stream
+from ldes_server.negotiate import Form
+from ldes_server.render import IS_PART_OF, LDES, TREE, XSD, Frame
+
+DCTERMS = "http://purl.org/dc/terms/"
+VERSION_OF = f"{DCTERMS}isVersionOf"
+
+_LINK = {"@type": "@id"}
+# Our own copy of the words pages use. The published context of the specification makes members and paths RDF lists,
+# which no client finds (HTTP-23), and must not be fetched by every reader (HTTP-22), so it is inline on each page.
+_NODE_WORDS: dict[str, Any] = {
+    "EventStream": f"{LDES}EventStream",
+    "Node": f"{TREE}Node",
+    "GreaterThanOrEqualToRelation": f"{TREE}GreaterThanOrEqualToRelation",
+    "LessThanOrEqualToRelation": f"{TREE}LessThanOrEqualToRelation",
+    "LessThanRelation": f"{TREE}LessThanRelation",
+    "EqualToRelation": f"{TREE}EqualToRelation",
+    "PrefixRelation": f"{TREE}PrefixRelation",
+    "GeospatiallyContainsRelation": f"{TREE}GeospatiallyContainsRelation",
+    "Relation": f"{TREE}Relation",
+    "relation": {"@id": f"{TREE}relation"},
+    "node": {"@id": f"{TREE}node", **_LINK},
+    "path": {"@id": f"{TREE}path", **_LINK},
+    "value": {"@id": f"{TREE}value", "@type": f"{XSD}dateTime"},
+    "remainingItems": {"@id": f"{TREE}remainingItems", "@type": f"{XSD}integer"},
+    "immutable": {"@id": f"{LDES}immutable", "@type": f"{XSD}boolean"},
+    "view": {"@reverse": IS_PART_OF, **_LINK},
+}
+_ROOT_WORDS: dict[str, Any] = {
+    **_NODE_WORDS,
+    "view": {"@id": f"{TREE}view", **_LINK},
+    "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
+    "EventSource": f"{LDES}EventSource",
+    "timestampPath": {"@id": f"{LDES}timestampPath", **_LINK},
+    "sequencePath": {"@id": f"{LDES}sequencePath", **_LINK},
+    "versionOfPath": {"@id": f"{LDES}versionOfPath", **_LINK},
+    "pollingInterval": {"@id": f"{LDES}pollingInterval", "@type": f"{XSD}integer"},
+    "shape": {"@id": f"{TREE}shape", **_LINK},
+    "title": {"@id": f"{DCTERMS}title", "@container": "@language"},
+    "license": {"@id": f"{DCTERMS}license", **_LINK},
+}
+
+
+def describe(stream: Stream, base_url: str) -> Frame:
+    """Render a stream's constants; `base_url` is the public address, absolute, without a slash at the end."""
+    iri = f"{base_url}/{stream.name}"
+    model = stream.model
+    # The model's words apply inside members only: a property-scoped context, so `value` or `path` of a model could
+    # not change what the page's own keys mean, nor the other way round.
+    leaf = {**_NODE_WORDS, "member": {"@id": f"{TREE}member", "@context": orjson.loads(model.context)}}
+    return Frame(
+        base=base_url,
+        stream=stream.name,
+        root_context=orjson.dumps(_ROOT_WORDS),
+        node_context=orjson.dumps(_NODE_WORDS),
+        leaf_context=orjson.dumps(leaf),
+        member_context=model.context,
+        facts={
+            Form.JSONLD: _json_facts(stream),
+            Form.TURTLE: _line_facts(stream, iri),
+            Form.NTRIPLES: _line_facts(stream, iri),
+        },
+        prefixes=model.writer.prefixes,
+        writer=model.writer,
+    )
+
+
+def _paths(stream: Stream) -> dict[str, str]:
+    """Return the stream's paths by their local name after ldes: (LDES-05, LDES-06)."""
+    paths = {"timestampPath": GENERATED_AT, "sequencePath": SEQUENCE}
+    return {**paths, "versionOfPath": VERSION_OF} if stream.model.versioned else paths
+
+
+def _json_facts(stream: Stream) -> bytes:
+    facts = {
+        "title": dict(stream.title),
+        "license": stream.licence,
+        **_paths(stream),
+        "pollingInterval": _polling(stream),
+        "shape": nest(orjson.loads(stream.model.shape.jsonld), stream.model.shape.iri),
+    }
+    return orjson.dumps(facts)[1:-1]
+
+
+def _line_facts(stream: Stream, iri: str) -> bytes:
+    lines = [f"<{iri}> <{DCTERMS}title> {_text(text)}@{language} ." for language, text in sorted(stream.title.items())]
+    lines.append(f"<{iri}> <{DCTERMS}license> <{stream.licence}> .")
+    lines += [f"<{iri}> <{LDES}{name}> <{path}> ." for name, path in _paths(stream).items()]
+    lines.append(f'<{iri}> <{LDES}pollingInterval> "{_polling(stream)}"^^<{XSD}integer> .')
+    lines.append(f"<{iri}> <{TREE}shape> <{stream.model.shape.iri}> .")
+    return "\n".join(lines).encode() + b"\n" + stream.model.shape.ntriples.rstrip(b"\n") + b"\n"
+
+
+def _polling(stream: Stream) -> int:
+    # At least 1: zero or a fraction is no valid ldes:pollingInterval (LDES-07).
+    return max(1, int(stream.polling_interval.total_seconds()))
+
+
+def _text(value: str) -> str:
+    # JSON's string escapes are a subset of those of N-Triples, line feeds included (HTTP-34).
+    return orjson.dumps(value).decode()
+
+
+def nest(nodes: list[dict[str, Any]], top: str) -> dict[str, Any]:
+    """Hang flat expanded JSON-LD nodes below the node `top`, each where it is first referred to.
+
+    What `top` does not reach comes along as `@included`, so no statement is lost.
+    """
+    known = {node["@id"]: node for node in nodes if "@id" in node}
+    placed: set[str] = set()
+
+    def grow(value: Any) -> Any:
+        if isinstance(value, list):
+            return [grow(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        name = value.get("@id")
+        if isinstance(name, str) and name in known and name not in placed:
+            placed.add(name)
+            value = {**known[name], **value}
+        return {key: grow(item) for key, item in value.items()}
+
+    tree: dict[str, Any] = grow({"@id": top})
+    rest = [grow({"@id": name}) for name in known if name not in placed]
+    rest += [node for node in nodes if "@id" not in node]
+    return {**tree, "@included": rest} if rest else tree

@@ -1,0 +1,109 @@
+"""Decides what to answer: media type, coding, and whether the client has it already; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+
+class Form(Enum):
+    """The bodies a page has; the value is the name the store keeps it under."""
+
+    JSONLD = "jsonld"  # framed JSON-LD, readable as plain JSON
+    TURTLE = "turtle"  # prefixed Turtle; default graph only, therefore also TriG
+    NTRIPLES = "ntriples"  # one statement per line; therefore also N-Quads
+
+
+# Five media types, three bodies (HTTP-01). The order breaks ties: `*/*` and no header at all give JSON-LD.
+FORMS: dict[str, Form] = {
+    "application/ld+json": Form.JSONLD,
+    "text/turtle": Form.TURTLE,
+    "application/trig": Form.TURTLE,
+    "application/n-quads": Form.NTRIPLES,
+    "application/n-triples": Form.NTRIPLES,
+}
+RDF_TYPES: tuple[str, ...] = tuple(FORMS)
+
+# Names people ask by -> what we really send. JSON-LD is JSON, so whoever asks for JSON is served with it, under its
+# true label: `application/json` on these bytes would hide from RDF clients what they are (HTTP-01).
+ALIASES: dict[str, str] = {
+    "application/json": "application/ld+json",
+    "text/json": "application/ld+json",
+    "application/x-turtle": "text/turtle",
+    "text/n3": "text/turtle",
+}
+
+# A header beyond this is no honest preference list; it is read as absent, so that parsing stays bounded.
+_LONGEST = 2_000
+
+
+def choose(accept: str | None, offers: Sequence[str] = RDF_TYPES) -> str | None:
+    """Return the offered media type the client likes best, or None when it refuses all of them (HTTP-02).
+
+    The q-value decides, then how precisely the client named the type, then the order of `offers`. Parameters other
+    than `q` (charset, profile) do not matter. An absent, empty or oversized header accepts everything.
+    """
+    if accept is None or not accept.strip() or len(accept) > _LONGEST:
+        return offers[0]
+    ranges = _ranges(accept)
+    best: tuple[float, int, int] = (0.0, 0, 0)
+    chosen: str | None = None
+    for place, offer in enumerate(offers):
+        quality, precision = _judge(offer, ranges)
+        score = (quality, precision, -place)
+        if quality > 0 and (chosen is None or score > best):
+            best, chosen = score, offer
+    return chosen
+
+
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    """Whether the client prefers gzip to nothing: named (or `*`) with a q above 0 and not below `identity`'s."""
+    if not accept_encoding or len(accept_encoding) > _LONGEST:
+        return False
+    codings = _ranges(accept_encoding)
+    gzip = codings.get("gzip", codings.get("x-gzip", codings.get("*", 0.0)))
+    return gzip > 0 and gzip >= codings.get("identity", 0.0)
+
+
+def is_current(if_none_match: str | None, etag: str) -> bool:
+    """Whether the client's tags name this representation: `*`, lists, and weak comparison (HTTP-06)."""
+    if not if_none_match:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    plain = etag.removeprefix("W/")
+    return any(tag.strip().removeprefix("W/") == plain for tag in if_none_match.split(","))
+
+
+def _ranges(header: str) -> dict[str, float]:
+    """Read `a;q=0.5, b` into names and q-values; an unreadable q counts as 1, the best q of a repeated name wins."""
+    found: dict[str, float] = {}
+    for part in header.split(","):
+        name, *parameters = part.split(";")
+        name = name.strip().lower()
+        if not name:
+            continue
+        name = ALIASES.get(name, name)
+        found[name] = max(found.get(name, 0.0), _quality(parameters))
+    return found
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            try:
+                quality = float(value)
+            except ValueError:
+                return 1.0
+            return quality if 0.0 <= quality <= 1.0 else 1.0
+    return 1.0
+
+
+def _judge(offer: str, ranges: dict[str, float]) -> tuple[float, int]:
+    """Return the q-value of the most precise range that covers the offer, and how precise it was (2, 1, 0)."""
+    kind = offer.split("/", 1)[0]
+    for precision, name in ((2, offer), (1, f"{kind}/*"), (0, "*/*"), (0, "*")):
+        if name in ranges:
+            return ranges[name], precision
+    return 0.0, 0
