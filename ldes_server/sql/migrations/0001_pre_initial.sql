@@ -27,7 +27,7 @@ CREATE TABLE ldes.members (
     identity     uuid NOT NULL,                  -- 16 bytes of BLAKE2b over the id: a third of an index on the id
     stream       smallint NOT NULL,
     id           text NOT NULL,
-    entity       text NOT NULL,
+    entity       text COLLATE "C" NOT NULL,      -- compared as bytes: IRIs have no language
     body         bytea NOT NULL,
     PRIMARY KEY (stream, sequence),
     UNIQUE (stream, identity)
@@ -43,7 +43,7 @@ CREATE TABLE ldes.latest (
     observed_at  timestamptz NOT NULL,
     sequence     bigint NOT NULL,
     stream       smallint NOT NULL,
-    entity       text NOT NULL,
+    entity       text COLLATE "C" NOT NULL,
     PRIMARY KEY (stream, entity)
 ) WITH (fillfactor = 50);                        -- no index on what changes: updates stay within the page
 
