@@ -1,0 +1,238 @@
+"""A Log on PostgreSQL tables: for one machine, with no broker to run."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakSet
+
+import asyncpg
+
+from streams.errors import LogError
+from streams.queries import load_queries
+from streams.record import Entry, Record
+
+QUERIES = load_queries("streams", "queries")
+
+# A batch of a read ends with the entry that passes this many bytes of values: two of the largest payloads (MIV is
+# 7 MB of XML, deflated below 1 MB), or 500 members. One larger entry is still delivered, alone.
+MAX_BATCH_BYTES = 16 * 2**20
+# Notifications wake readers at once; asking now and then covers a notification lost with its connection.
+_POLL = timedelta(seconds=3)
+# Rows per deletion: a transaction of some 10 ms, so that retention never holds back the vacuum or a checkpoint.
+_DROP_AT_ONCE = 5000
+
+# Errors after which the same call may succeed. Everything else of PostgreSQL is a defect or a wrong setting.
+_RETRIABLE = (
+    OSError,  # includes refused and reset connections, and TimeoutError
+    asyncpg.InterfaceError,  # the connection was closed under the call
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # the server stops, starts or cancels
+    asyncpg.TransactionRollbackError,  # serialization, deadlock
+    asyncpg.InsufficientResourcesError,  # connections, memory; also a full disk, which somebody will mend
+    asyncpg.LockNotAvailableError,
+)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what PostgreSQL and its driver raise into LogError, once, at the border."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ssl.SSLError) as error:
+        retriable = isinstance(error, _RETRIABLE)
+        fix = (
+            "none needed: it is tried again; if it stays, see whether PostgreSQL runs and SF_DATABASE_URL is right"
+            if retriable
+            else "see PostgreSQL's log; run `smartflanders doctor` to check the database and its schema"
+        )
+        what = f"PostgreSQL could not {doing}: {type(error).__name__}: {error}".rstrip(": ")
+        raise LogError(what, where="log", fix=fix, retriable=retriable) from error
+
+
+def pack_headers(headers: Mapping[str, bytes]) -> bytes:
+    """Frame headers as bytes: for each, the lengths of name (2 bytes) and value (4 bytes), then both."""
+    parts = []
+    for name, value in headers.items():
+        encoded = name.encode()
+        parts += [struct.pack(">HI", len(encoded), len(value)), encoded, value]
+    return b"".join(parts)
+
+
+def unpack_headers(packed: bytes) -> dict[str, bytes]:
+    """Undo `pack_headers`."""
+    headers = {}
+    at = 0
+    while at < len(packed):
+        name, value = struct.unpack_from(">HI", packed, at)
+        at += 6
+        headers[packed[at : at + name].decode()] = packed[at + name : at + name + value]
+        at += name + value
+    return headers
+
+
+class PostgresLog:
+    """The Log protocol on the schema `log`, which `streams.migrate` makes; an async context manager.
+
+    Appends to one topic stand in line at the topic's row, so the order of offsets is the order of commits. `patience`
+    bounds every wait for the server, `connections` how many calls run at once; readers that wait hold none of them
+    (one more connection listens for all of them). After a restart of the server the next call connects again.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        connections: int = 8,
+        patience: timedelta = timedelta(seconds=60),
+        max_batch_bytes: int = MAX_BATCH_BYTES,
+    ) -> None:
+        self._dsn = dsn
+        self._connections = connections
+        self._patience = patience.total_seconds()
+        self._max_batch_bytes = max_batch_bytes
+        self._pool: Any = None
+        self._listener: Any = None
+        self._connecting = asyncio.Lock()
+        # One event per waiting reader; they vanish with their reader.
+        self._waiting: dict[str, WeakSet[asyncio.Event]] = {}
+
+    async def __aenter__(self) -> Self:
+        with translated("connect"):
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=1,
+                max_size=self._connections,
+                timeout=self._patience,
+                command_timeout=self._patience,
+                server_settings={"application_name": "smartflanders log"},
+            )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await listener.close(timeout=self._patience)
+        self._pool.terminate()
+
+    async def append(self, topic: str, records: Sequence[Record]) -> int:
+        """Append all records or none (see Log)."""
+        async with self._connection("append") as connection:
+            if not records:
+                last = await connection.fetchval(QUERIES["end"], topic)
+                return -1 if last is None else int(last)
+            async with connection.transaction():
+                place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
+                if place is None:
+                    await connection.execute(QUERIES["create"], topic)
+                    place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
+                first, at, number = place["first"], place["at"], place["id"]
+                await connection.copy_records_to_table(
+                    "entries",
+                    schema_name="log",
+                    columns=("number", "at", "topic", "headers", "key", "value"),
+                    records=[
+                        (offset, at, number, pack_headers(record.headers), record.key, record.value)
+                        for offset, record in enumerate(records, first)
+                    ],
+                )
+            return int(first) + len(records) - 1
+
+    async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
+        """Yield batches of at most `limit` entries and about `max_batch_bytes` bytes of values (see Log)."""
+        news = asyncio.Event()
+        self._waiting.setdefault(topic, WeakSet()).add(news)
+        while True:
+            # Forget old news before looking, never after: what arrives in between must wake us.
+            news.clear()
+            async with self._connection("read") as connection:
+                rows = await connection.fetch(QUERIES["read"], topic, after, limit, self._max_batch_bytes)
+            if rows:
+                after = rows[-1]["number"]
+                yield [_entry(row) for row in rows]
+            elif await self._listening():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), _POLL.total_seconds())
+
+    async def last(self, topic: str) -> Entry | None:
+        """Return the newest entry (see Log)."""
+        async with self._connection("read") as connection:
+            row = await connection.fetchrow(QUERIES["last"], topic)
+        return None if row is None else _entry(row)
+
+    async def commit(self, group: str, topic: str, offset: int) -> None:
+        """Save how far a group is (see Log)."""
+        async with self._connection("commit") as connection:
+            await connection.execute(QUERIES["commit"], group, topic, offset)
+
+    async def committed(self, group: str, topic: str) -> int:
+        """Return how far a group is (see Log)."""
+        async with self._connection("read a position") as connection:
+            number = await connection.fetchval(QUERIES["committed"], group, topic)
+        return -1 if number is None else int(number)
+
+    async def expire(self, topic: str, older_than: timedelta) -> int:
+        """Drop the entries older than this, never the newest one, and return how many there were."""
+        dropped = 0
+        async with self._connection("drop old entries") as connection:
+            bounds = await connection.fetchrow(QUERIES["kept"], topic, older_than)
+            if bounds is None or bounds["oldest"] is None:
+                return 0
+            for start in range(bounds["oldest"], bounds["keep"], _DROP_AT_ONCE):
+                end = min(start + _DROP_AT_ONCE, bounds["keep"])
+                done = await connection.execute(QUERIES["drop"], bounds["id"], start, end)
+                dropped += int(done.split()[-1])
+        return dropped
+
+    @asynccontextmanager
+    async def _connection(self, doing: str) -> AsyncIterator[Any]:
+        with translated(doing):
+            async with self._pool.acquire(timeout=self._patience) as connection:
+                yield connection
+
+    async def _listening(self) -> bool:
+        """Make sure news arrives; False when it was not so until now, and the caller must look again first."""
+        async with self._connecting:
+            if self._listener is not None and not self._listener.is_closed():
+                return True
+            with translated("listen"):
+                listener = await asyncpg.connect(self._dsn, timeout=self._patience, command_timeout=self._patience)
+                listener.add_termination_listener(lambda _: self._wake(None))
+                await listener.add_listener("log", lambda _connection, _pid, _channel, topic: self._wake(topic))
+                self._listener = listener
+            return False
+
+    def _wake(self, topic: str | None) -> None:
+        """Wake the readers of a topic; of all topics (None) when the listening connection was lost."""
+        for name in list(self._waiting) if topic is None else [topic]:
+            for news in self._waiting.get(name, ()):
+                news.set()
+
+
+def _entry(row: Any) -> Entry:
+    record = Record(key=row["key"], value=row["value"], headers=unpack_headers(row["headers"]))
+    return Entry(offset=row["number"], at=row["at"], record=record)
+
+
+async def run_retention(
+    log: PostgresLog,
+    kept: Mapping[str, timedelta],
+    *,
+    stop: asyncio.Event,
+    every: timedelta = timedelta(minutes=1),
+) -> None:
+    """Drop what is older than `kept` says, topic by topic, at once and then every so often, until `stop` is set."""
+    while not stop.is_set():
+        for topic, older_than in kept.items():
+            await log.expire(topic, older_than)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every.total_seconds())

@@ -1,0 +1,58 @@
+"""What tests of every floor share: a real PostgreSQL, and an empty migrated database for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from smartflanders.embedded import EmbeddedPostgres
+from streams.migrate import migrate
+
+
+def _run(work: Coroutine[Any, Any, object]) -> None:
+    """Run to its end in a loop of its own thread, so that neither the test's loop nor its policy is touched."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def database_of(server: EmbeddedPostgres, name: str) -> str:
+    """Return the address of one database of a server."""
+    return server.dsn.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """Start one PostgreSQL for the whole run, with the migrated database `template_smartflanders` to copy.
+
+    It does not wait for the disk: tests of durability start their own.
+    """
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+    with EmbeddedPostgres(folder, settings=quick) as server:
+        _run(_execute(server.dsn, "CREATE DATABASE template_smartflanders"))
+        _run(migrate(database_of(server, "template_smartflanders")))
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Give a test a migrated database of its own, empty; dropped afterwards, whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex}"
+    _run(_execute(postgres.dsn, f"CREATE DATABASE {name} TEMPLATE template_smartflanders"))
+    yield database_of(postgres, name)
+    _run(_execute(postgres.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
