@@ -13,7 +13,7 @@ from ldes_server.model import Head, PageId, RelationType
 def test_the_root_of_a_view_has_the_views_address() -> None:
     """A view's root is addressed by the view's name alone, and is the page named by default."""
     assert ROOT.path("gent-parking") == "/gent-parking/log"
-    assert ROOT == PageId()
+    assert PageId() == ROOT
     assert ROOT.is_root
 
 
