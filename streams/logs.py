@@ -70,8 +70,8 @@ def _foreign(last: structlog.typing.Processor) -> list[structlog.typing.Processo
 
 
 def logger(name: str) -> Logger:
-    """Return the logger of a module; call it with `__name__`. Each line carries the module as `logger`."""
-    return cast("Logger", structlog.get_logger(logger=name))
+    """Return the logger of a module; call it with `__name__`. Each line carries its `module`."""
+    return cast("Logger", structlog.get_logger(module=name))
 
 
 @contextmanager
