@@ -1,0 +1,70 @@
+"""SHACL validation of RDF text against a shape, offline; knows neither models nor members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pyshacl
+from rdflib import BNode, Graph, Namespace
+from rdflib.term import Node
+
+from vocab.errors import ModelError
+
+_SH = Namespace("http://www.w3.org/ns/shacl#")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One violation: the focus node (an IRI, or `[]` for a blank node), the path in Turtle, what is wrong, the value.
+
+    `path` and `value` are empty where the violated constraint has none.
+    """
+
+    focus: str
+    path: str
+    message: str
+    value: str
+
+
+@lru_cache(maxsize=32)
+def _shape(turtle: str) -> Graph:
+    return Graph().parse(data=turtle, format="turtle")
+
+
+def findings(shape: str, data: bytes) -> list[Finding]:
+    """Validate N-Triples against a shape in Turtle; no finding means that the data conforms.
+
+    Raises:
+        ModelError: the shape itself is no valid SHACL.
+
+    """
+    rules = _shape(shape)
+    graph = Graph().parse(data=data, format="nt")
+    try:
+        _, report, _ = pyshacl.validate(graph, shacl_graph=rules, inference="none", advanced=False, js=False)
+    except pyshacl.errors.ShapeLoadError as error:
+        raise ModelError(str(error), where="shape.ttl", fix="write it as SHACL Core") from error
+    assert isinstance(report, Graph)
+    found = [_finding(report, result) for result in report.subjects(_SH.resultSeverity, _SH.Violation)]
+    return sorted(found, key=lambda finding: (finding.focus, finding.path, finding.message, finding.value))
+
+
+def _finding(report: Graph, result: Node) -> Finding:
+    value = report.value(result, _SH.value)
+    return Finding(
+        focus=_text(report, report.value(result, _SH.focusNode)),
+        path=_text(report, report.value(result, _SH.resultPath)),
+        message="; ".join(sorted(str(message) for message in report.objects(result, _SH.resultMessage))),
+        value="" if value is None else _text(report, value),
+    )
+
+
+def _text(report: Graph, node: Node | None) -> str:
+    """Spell a node of the report; a list (a sequence path) as its items."""
+    if node is None:
+        return ""
+    if isinstance(node, BNode):
+        items = [str(item) for item in report.items(node)]
+        return " / ".join(items) or "[]"
+    return str(node)
