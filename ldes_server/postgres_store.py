@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from asyncpg.pgproto.pgproto import UUID
 from ldes_server.log_view import VIEW, LogView, leaf
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from streams.errors import StoreError
+from streams.logs import logger
 from streams.queries import load_queries
 from streams.record import Point
 
@@ -34,7 +34,7 @@ _SMALLINT = 2**15 - 1
 # out of resources, operator intervention (restart, cancelled by a timeout), system error. Lock timeouts are 55P03.
 _RETRIABLE = frozenset({"08", "40", "53", "55", "57", "58"})
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def identity(member_id: str) -> Any:
@@ -204,7 +204,7 @@ class PostgresStore:
             except StoreError as error:
                 if not error.retriable:
                     raise
-                _log.warning("watch_lost", extra={"reason": error.what})
+                _log.warning("watching interrupted", reason=error.what)
                 await self._pause(stop)
 
     async def _listen(

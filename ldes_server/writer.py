@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -13,6 +13,16 @@ from ldes_server.model import Head, Placed, Published, Stream
 from ldes_server.store import MemberSink
 from streams.errors import LogError
 from streams.log import Log
+from streams.logs import logger
+from streams.metrics import (
+    DUPLICATES,
+    FOREIGN,
+    LAG,
+    NEWEST_PUBLISHED,
+    PUBLISHED,
+    WRITE_MEMBERS,
+    WRITE_SECONDS,
+)
 from streams.record import Entry, Member, members_topic
 
 # At most this many members in one transaction: 2,000 reach 0.9 of the rate of 10,000 and hold the stream's lock for
@@ -25,7 +35,7 @@ RESERVED = frozenset({"generatedAtTime", "sequence", "@context"})
 # Ids and entities are keys of b-trees, whose entries end at 2,700 bytes; real addresses end long before.
 LONGEST_ADDRESS = 2000
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def claimed(entries: Iterable[Entry]) -> frozenset[str]:
@@ -115,10 +125,28 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
     head = await sink.head(stream.name)
     batches = log.read(members_topic(stream.name), after=head.position, limit=BATCH)
     while entries := await _next(batches, stop):
+        start = time.perf_counter()
         known = await sink.known(stream.name, claimed(entries))
         placed = place(entries, stream, head=head, known=known)
         await sink.append(stream.name, placed)
         head = placed.head
+        _count(stream.name, placed, seconds=time.perf_counter() - start)
+        # Less than a full batch means that the log had no more; only otherwise is it asked.
+        newest = await log.last(members_topic(stream.name)) if len(entries) == BATCH else None
+        LAG.labels(role="write", name=stream.name).set(newest.offset - head.position if newest else 0)
+
+
+def _count(name: str, placed: Placed, *, seconds: float) -> None:
+    PUBLISHED.labels(stream=name).inc(len(placed.members))
+    DUPLICATES.labels(stream=name).inc(placed.duplicates)
+    FOREIGN.labels(stream=name).inc(len(placed.foreign))
+    WRITE_MEMBERS.labels(stream=name).observe(len(placed.members))
+    WRITE_SECONDS.labels(stream=name).observe(seconds)
+    if placed.members:
+        NEWEST_PUBLISHED.labels(stream=name).set(placed.members[-1].published_at.timestamp())
+    if placed.foreign:
+        _log.warning("foreign records skipped", stream=name, count=len(placed.foreign), first=placed.foreign[0])
+    _log.debug("batch written", stream=name, members=len(placed.members), duplicates=placed.duplicates)
 
 
 async def _next(batches: AsyncIterator[Sequence[Entry]], stop: asyncio.Event) -> Sequence[Entry]:

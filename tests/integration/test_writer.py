@@ -17,6 +17,7 @@ from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
 from streams.errors import LogError, StoreError
 from streams.log import Log
+from streams.metrics import REGISTRY
 from streams.postgres_log import PostgresLog
 from streams.record import Entry, Member, Record, members_topic, parse_time
 from vocab.model import Model
@@ -140,6 +141,20 @@ async def test_everything_arrives_once_and_in_order(store: PostgresStore, log: P
     members = await replicate(store)
     assert [member.id for member in members] == [f"parking/members/{key}" for key in range(60)]
     assert [member.sequence for member in members] == list(range(60))
+
+
+async def test_what_happened_is_counted(store: PostgresStore, log: PostgresLog) -> None:
+    """Every entry is counted once, as published, duplicate or foreign, under its stream's name."""
+    before = counted()
+    await write_until(store, log, await log.append(TOPIC, [*map(record, [1, 2, 3, 2]), *GARBAGE]))
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [3, 1, 3]
+    assert REGISTRY.get_sample_value("sf_loop_lag_entries", {"role": "write", "name": "parking"}) == 0
+
+
+def counted() -> list[float]:
+    """Read the writer's counters."""
+    names = ("published", "duplicate", "foreign")
+    return [REGISTRY.get_sample_value(f"sf_members_{name}_total", {"stream": "parking"}) or 0 for name in names]
 
 
 async def test_a_clock_that_steps_never_shows(store: PostgresStore, log: PostgresLog) -> None:

@@ -47,7 +47,7 @@ CREATE TABLE ldes.latest (
     PRIMARY KEY (stream, entity)
 ) WITH (fillfactor = 50);                        -- no index on what changes: updates stay within the page
 
--- The bodies of final pages, rendered once. Pages name absolute addresses, so another public address has other bodies.
+-- The bodies of final pages, rendered once; the server compresses them, once. Pages name absolute addresses, so another public address has other bodies.
 CREATE TABLE ldes.kept_pages (
     index        bigint NOT NULL,
     stream       smallint NOT NULL,
@@ -58,5 +58,3 @@ CREATE TABLE ldes.kept_pages (
     body         bytea NOT NULL,
     PRIMARY KEY (stream, view, level, index, form, base_url)
 );
--- Bodies arrive compressed.
-ALTER TABLE ldes.kept_pages ALTER COLUMN body SET STORAGE EXTERNAL;
