@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -31,12 +32,21 @@ class Item:
     values: Mapping[str, Any]
 
 
+class Expected(Enum):
+    """What a correct platform makes of an item."""
+
+    MEMBER = "member"  # published, or recognised as unchanged
+    REJECTION = "rejection"  # refused, with a reason
+    EITHER = "either"  # the source file decides
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
-    """The bytes of one item, and what they say; None for an item of a look-up document."""
+    """The bytes of one item, what they say (None in a look-up document), and what should become of it."""
 
     item: Item | None
     body: bytes
+    expected: Expected = Expected.MEMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,14 +194,7 @@ def _records(fragments: Sequence[Fragment], at: datetime) -> Document:
 def page_of(document: Document, *, limit: int, offset: int) -> Document:
     """Cut out the page an Opendatasoft client asked for; `total_count` keeps counting all."""
     from_here = document.fragments[offset : offset + limit]
-    return Document(
-        media_type=document.media_type,
-        published_at=document.published_at,
-        head=document.head,
-        fragments=from_here,
-        between=document.between,
-        tail=document.tail,
-    )
+    return replace(document, fragments=from_here)
 
 
 def _common(state: Occupancy) -> dict[str, Any]:
