@@ -61,7 +61,9 @@ def _rdflib_term(term: Node) -> Canonical:
     if isinstance(term, BNode):
         return ("blank", str(term))
     if isinstance(term, Literal):
-        datatype = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString" if term.language else str(term.datatype or _STRING)
+        datatype = (
+            "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString" if term.language else str(term.datatype or _STRING)
+        )
         return ("literal", str(term), datatype, term.language)
     return ("iri", str(term))
 

@@ -17,7 +17,20 @@ from vocab.names import Term
 
 pytestmark = pytest.mark.usefixtures("_exact")
 
-_NASTY = ["", '"', "\\", "\\u0041", "\n\r\t", "\b\f\x00\x1f\x7f", "'''", '"""', "{x} {{y}}", "é ☃ 𝄞 \ufffe", "a@nl", "_:b0"]
+_NASTY = [
+    "",
+    '"',
+    "\\",
+    "\\u0041",
+    "\n\r\t",
+    "\b\f\x00\x1f\x7f",
+    "'''",
+    '"""',
+    "{x} {{y}}",
+    "é ☃ 𝄞 \ufffe",
+    "a@nl",
+    "_:b0",
+]
 _TEXT = st.one_of(st.sampled_from(_NASTY), st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
 _IRI = st.one_of(
     st.from_regex(r"https?://[a-z]{1,6}\.example/[A-Za-z0-9._~%/#?-]{0,12}", fullmatch=True),
