@@ -169,6 +169,8 @@ async def model(request: Request, model: str, site: Here) -> Response:
 
 async def terms(request: Request, site: Here) -> Response:
     """Explain our own terms."""
+    if site.vocabulary is None:
+        raise Problem(404, "this installation has no list of terms", fix="each model at /models/{model} explains its own")
     return _document(request, site.vocabulary)
 
 

@@ -24,7 +24,7 @@ _FORMATS = {Form.JSONLD: "json-ld", Form.TURTLE: "turtle", Form.NTRIPLES: "nt"}
 def catalogue(streams: Sequence[Stream], base_url: str) -> Mapping[str, bytes]:
     """Return the catalogue in every RDF media type; `base_url` is the public address without a slash at the end."""
     graph = _graph(streams, base_url)
-    forms = {form: graph.serialize(format=name, encoding="utf-8") for form, name in _FORMATS.items()}
+    forms = {form: graph.serialize(format=name, encoding="utf-8", auto_compact=True) for form, name in _FORMATS.items()}
     return {media: forms[form] for media, form in FORMS.items()}
 
 

@@ -60,9 +60,12 @@ def model_document(model: Model, base_url: str) -> Document:
     )
 
 
-def vocabulary() -> Document:
-    """Return our own terms, as Turtle."""
-    turtle = (Path(vocab.__file__).parent / "ns.ttl").read_bytes()
+def vocabulary() -> Document | None:
+    """Return our own terms, as Turtle; None when this installation comes without them."""
+    path = Path(vocab.__file__).parent / "ns.ttl"
+    if not path.is_file():
+        return None
+    turtle = path.read_bytes()
     return Document(bodies={"text/turtle": turtle, "text/plain": turtle})
 
 

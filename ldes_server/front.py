@@ -133,7 +133,7 @@ def _table(members: Sequence[Published], model: Model) -> str:
         cells = "".join(f"<td{_class(column)}>{_cell(body, column.path)}</td>" for column in chosen)
         rows.append(
             f'<tr><td><a href="{escape(body["@id"])}">{escape(_short(member.entity))}</a></td>{cells}'
-            f'<td class="time">{member.observed_at:%Y-%m-%d %H:%M:%S} UTC</td></tr>'
+            f'<td>{member.observed_at:%Y-%m-%d %H:%M:%S} UTC</td></tr>'
         )
     return f"<div class='wide'><table><tr><th>object</th>{heads}<th>gemeten · observed</th></tr>{''.join(rows)}</table></div>"
 
@@ -148,7 +148,7 @@ def _cell(body: Any, path: tuple[str, ...]) -> str:
     if isinstance(body, dict):
         body = body.get("nl") or body.get("en") or next(iter(body.values()), "")
     if isinstance(body, bool):
-        return "ja · yes" if body else "nee · no"
+        return "ja" if body else "nee"
     return "" if body is None else escape(str(body))
 
 

@@ -1,0 +1,47 @@
+"""The sites that the conformance tests ask: one that holds still, and one that grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncpg
+import pytest
+
+from smartflanders.embedded import EmbeddedPostgres
+from tests.conformance.kit import Site, two_streams
+
+# Ten pages of ten, three nodes of four times four, one open leaf: three levels below the root.
+STILL = 10 * 4 * 4 + 10 * 4 * 2 + 10 * 3 + 7
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _database(postgres: EmbeddedPostgres, name: str) -> str:
+    with ThreadPoolExecutor(1) as thread:
+        statement = f"CREATE DATABASE {name} TEMPLATE template_smartflanders"
+        thread.submit(asyncio.run, _execute(postgres.dsn, statement)).result()
+    return postgres.dsn.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
+    """Run a site whose streams hold still for all tests."""
+    with Site(_database(postgres, "conformance_still"), two_streams()) as running:
+        for name in running.streams:
+            running.append(name, STILL)
+        yield running
+
+
+@pytest.fixture
+def growing(database_url: str) -> Iterator[Site]:
+    """Run a site of the test's own, empty, to publish to."""
+    with Site(database_url, two_streams()) as running:
+        yield running
