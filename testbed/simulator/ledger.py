@@ -16,6 +16,9 @@ from testbed.simulator.formats import Expected, Fragment
 # An item is told again within this many tellings of its entity or not at all: a document changes each minute and
 # no fault reaches back further than ten. Keeps the memory flat however long the simulator runs.
 _REMEMBERED = 24
+# A ledger nobody asked for must not fill the disk of a demo that runs for weeks: three hours of two hundred lanes at
+# sixty times real time. One with a path keeps everything.
+_KEPT_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,21 +40,23 @@ class Told:
 class Ledger:
     """Writes one JSON line per body and per distinct item, as they are handed over; reads them back for the judge.
 
-    Three kinds of lines, told apart by `kind`:
+    Four kinds of lines, told apart by `kind`:
 
     - `body`: `n` (counted from 1), `source`, `etag`, `status`, `bytes`, `complete`, `faults`, `payload` (what should
       become of it), and `items`, the number of items in it, doubles counted;
     - `item`: `body` (the first body that told it), `source`, `entity`, `observed_at` (UTC), `values`, `expected`
       (`member`, `rejection` or `either`); each distinct one once, and only from bodies that were handed over whole;
-    - `confirmed`: `body`; a client came back with its ETag, so it has certainly kept it.
+    - `confirmed`: `body`; a client came back with its ETag, so it has certainly kept it;
+    - `cut`: `body`; a ledger without a path has grown too large and begins anew after this body.
 
     Handed over whole means: given to the network without an error. A client that is killed while it reads may have
     lost the last body of each source that is not `confirmed`.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, kept_bytes: int = _KEPT_BYTES) -> None:
         # Without a path the lines live in a file that has no name and vanishes with the process.
         self._file = path.open("w+b") if path else tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._limit = None if path else kept_bytes
         self._bodies = 0
         self._told: dict[tuple[str, str], deque[int]] = {}
         self._unconfirmed: dict[tuple[str, str], int] = {}
@@ -62,6 +67,8 @@ class Ledger:
 
     def add(self, told: Told, *, complete: bool) -> None:
         """Write down a body, and the items that were not told before if it was handed over whole."""
+        if self._limit is not None and self._file.tell() > self._limit:
+            self._cut()
         self._bodies += 1
         items = [part for part in told.fragments if part.item is not None]
         self._write(
@@ -101,8 +108,16 @@ class Ledger:
             self._file.seek(position)
             piece = self._file.readlines(1 << 16)
             self._file.seek(0, 2)  # whoever writes in between appends
+            if not piece:
+                return  # cut while it was read
             position += sum(map(len, piece))
             yield b"".join(piece)
+
+    def _cut(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._told.clear()
+        self._write({"kind": "cut", "body": self._bodies})
 
     def _add_item(self, source: str, part: Fragment) -> None:
         assert part.item is not None
