@@ -1,0 +1,86 @@
+"""JSON documents to items, those before a break included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from ingest.decoders.items import Break, Item, Wanted
+from ingest.paths import Each, dig
+from streams.record import Reason
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_EXCERPT = 200
+
+
+def json_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
+    """Yield the items of a JSON document; a broken one yields those before the break, then the break."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        text = body.decode("utf-8", "replace")
+        for each in wanted.each:
+            if document := _repaired(text, error.pos, each):
+                yield from _items(document, each)
+                break
+        yield Break(
+            reason=Reason.MALFORMED,
+            path=f"line {error.lineno} column {error.colno}",
+            detail=f"the document is no JSON: {error}",
+            excerpt=text[max(0, error.pos - _EXCERPT) : error.pos + _EXCERPT].encode(),
+        )
+        return
+    for each in wanted.each:
+        if type(_list(document, each)) is list:
+            yield from _items(document, each)
+            return
+    yield Break(
+        reason=Reason.STRUCTURE,
+        path="$",
+        detail=f"no list at {' or '.join(each.text for each in wanted.each)}; found {_found(document)}",
+        excerpt=body[:_EXCERPT],
+    )
+
+
+def _list(document: Any, each: Each) -> Any:
+    return dig(document, each.before) if each.before else document
+
+
+def _items(document: Any, each: Each) -> Iterator[Item]:
+    found = _list(document, each)
+    if type(found) is not list:
+        return
+    root: Mapping[str, Any] = document if type(document) is dict else {}
+    place = ".".join(("$", *each.before)) + "[*]" + "".join(f".{step}" for step in each.after)
+    for index, value in enumerate(found):
+        yield Item(value=dig(value, each.after) if each.after else value, root=root, place=place, index=index)
+
+
+def _repaired(text: str, position: int, each: Each) -> Any:
+    """Close a document after its last whole item before `position`; None when there is no such item."""
+    inside = "{" * len(each.before) + "["
+    stack, end = "", 0
+    for token in _TOKEN.finditer(text, 0, position):
+        character = token.group()
+        if character in "{[":
+            stack += character
+        elif character in "}]":
+            stack = stack[:-1]
+            if stack == inside:
+                end = token.end()
+    if not end:
+        return None
+    try:
+        return orjson.loads(text[:end] + "]" + "}" * len(each.before))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _found(document: Any) -> str:
+    if type(document) is dict:
+        names = ", ".join(f"{name}{'[]' if type(value) is list else ''}" for name, value in list(document.items())[:12])
+        return f"an object with {names or 'nothing in it'}"
+    return f"a list of {len(document)}" if type(document) is list else f"the value {str(document)[:60]}"
