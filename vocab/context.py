@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from vocab.emitter import State
 from vocab.errors import MemberError, ModelError
 from vocab.lexical import bracket, is_absolute, is_language, is_prefix
 from vocab.names import Names, Term
@@ -53,7 +54,7 @@ class Writer:
         """
         member = _parse(body)
         labels: Iterator[str] = (f"_:{scope}n{number}" for number in count())
-        return self._ntriples[_is_dirty(body)].root(member, labels).encode()
+        return _write(self._ntriples[_is_dirty(body)], member, labels).encode()
 
     def turtle(self, body: bytes) -> bytes:
         """Return one subject block ending in ` .` and a line feed, blank nodes nested, never labelled.
@@ -66,7 +67,7 @@ class Writer:
         """
         member = _parse(body)
         blocks: list[str] = []
-        first = self._turtle[_is_dirty(body)].root(member, blocks)
+        first = _write(self._turtle[_is_dirty(body)], member, blocks)
         return "".join((first, *blocks)).encode() if blocks else first.encode()
 
 
@@ -82,6 +83,14 @@ def _parse(body: bytes) -> dict[str, Any]:
     if type(member) is not dict:
         raise MemberError("a member is one JSON object")
     return member
+
+
+def _write(emitter: FastEmitter, member: dict[str, Any], state: State) -> str:
+    try:
+        return emitter.root(member, state)
+    except TypeError as error:
+        # Types are looked up by their array; what cannot be looked up is an array of other things than strings.
+        raise MemberError(f"an @type is a string or an array of strings: {error}") from error
 
 
 def compile_context(context: Mapping[str, Any]) -> Writer:
@@ -142,13 +151,13 @@ class _Reader:
             raise _refuse(name, f"uses {unknown[0]}, which this writer does not support")
         return value
 
-    def is_prefix(self, name: str) -> bool:
+    def is_prefix(self, name: str, path: tuple[str, ...] = ()) -> bool:
         """Whether `name` may stand before a colon (JSON-LD 1.1, section 4.1.5: a simple term, or `@prefix`)."""
         value = self.context[name]
         if name.startswith("@") or not is_prefix(name) or value in ("@id", "@type"):
             return False
         if isinstance(value, str):
-            return self.iri(name).endswith(_GENERIC_DELIMITERS)
+            return self.iri(name, path).endswith(_GENERIC_DELIMITERS)
         return isinstance(value, Mapping) and value.get("@prefix") is True
 
     def iri(self, name: str, path: tuple[str, ...] = ()) -> str:
@@ -165,7 +174,7 @@ class _Reader:
         if text in self.context and text != name and not text.startswith("@"):
             return self.iri(text, path)
         prefix, colon, local = text.partition(":")
-        if colon and not local.startswith("//") and prefix in self.context and self.is_prefix(prefix):
+        if colon and not local.startswith("//") and prefix in self.context and self.is_prefix(prefix, path):
             return self.iri(prefix, path) + local
         if not is_absolute(text):
             raise _refuse(name, f"stands for {text!r}, which is no absolute IRI")

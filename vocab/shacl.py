@@ -43,7 +43,7 @@ def findings(shape: str, data: bytes) -> list[Finding]:
     graph = Graph().parse(data=data, format="nt")
     try:
         _, report, _ = pyshacl.validate(graph, shacl_graph=rules, inference="none", advanced=False, js=False)
-    except pyshacl.errors.ShapeLoadError as error:
+    except pyshacl.errors.ReportableRuntimeError as error:
         raise ModelError(str(error), where="shape.ttl", fix="write it as SHACL Core") from error
     assert isinstance(report, Graph)
     found = [_finding(report, result) for result in report.subjects(_SH.resultSeverity, _SH.Violation)]

@@ -39,9 +39,10 @@ _IRI = st.one_of(
 # What JSON-LD drops where an IRI is expected.
 _NO_IRI = st.sampled_from(["plain", "", "two words", "/relative", "http: //x"])
 _INTEGER = st.one_of(st.integers(-(2**53), 2**53), st.sampled_from([0, 1, -1]))
+# Without -0.0, which pyld takes for a repetition of 0.0 in one array; test_context has it alone.
 _FLOAT = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from([0.0, -0.0, 1.0, 50.0, 0.1 + 0.2, 1e21, 1e-7, 5e-324, 1.7976931348623157e308, 12.4]),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value or 0.0),
+    st.sampled_from([0.0, 1.0, 50.0, 0.1 + 0.2, 1e21, 1e-7, 5e-324, 1.7976931348623157e308, 12.4]),
 )
 _TAG = st.sampled_from(["nl", "en", "fr-BE", "NL", "@none"])
 _POINT = st.builds("POINT ({!r} {!r})".format, st.floats(2.5, 6.41), st.floats(49.49, 51.51))
