@@ -1,0 +1,130 @@
+"""The JSON Schema of source files, for completion and warnings in editors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ingest.bindings import CRS, EPOCHS
+from ingest.check import fields_of
+from ingest.source import KEYS
+from vocab.model import Field, Model
+
+Schema = dict[str, Any]
+
+_DURATION: Schema = {"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["60s", "15m", "7d"]}
+_NAME: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9-]*$"}
+_IRI: Schema = {"type": "string", "format": "uri", "pattern": "^[A-Za-z][A-Za-z0-9+.-]*:"}
+_TEXT: Schema = {"type": "string"}
+_PATH: Schema = {"type": "string", "description": "A path in the item: a.b[0].c, @attribute, $.from.the.root"}
+_PATHS: Schema = {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]}
+_SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+
+
+def _object(properties: Schema, *, required: Iterable[str] = ()) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _languages() -> Schema:
+    return _object(dict.fromkeys(("nl", "en", "fr", "de"), _TEXT), required=("nl", "en"))
+
+
+def _binding() -> Schema:
+    """Describe the long form of a binding; which words fit which name is checked when the file is loaded."""
+    test = _object({"above": {"type": "number"}, "below": {"type": "number"}, "equals": _SCALAR, "not": _SCALAR})
+    words: Schema = {
+        "from": _PATHS,
+        "constant": _SCALAR,
+        "date": _PATH,
+        "time": _PATH,
+        "longitude": _PATHS,
+        "latitude": _PATHS,
+        "x": _PATHS,
+        "y": _PATHS,
+        "crs": {"enum": list(CRS)},
+        "not": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
+        "decimal": {"enum": ["comma", "point"]},
+        "zone": {"type": "string", "examples": ["Europe/Brussels", "+01:00"]},
+        "as": {"enum": list(EPOCHS)},
+        "plus": _DURATION,
+        "match": {"type": "string", "format": "regex"},
+        "map": {"type": "object", "additionalProperties": _SCALAR},
+        "otherwise": {"enum": ["absent"]},
+        "when": {"type": "object", "additionalProperties": test},
+        "language": _TEXT,
+        "lookup": _TEXT,
+        "entity_of": _NAME,
+        "json": {"type": "boolean"},
+        "unit": {"type": "string", "description": "UCUM code of what the publisher sends, such as m/s"},
+    }
+    return _object(words)
+
+
+def _bound(field: Field) -> Schema:
+    described = field.description.get("en") or field.label.get("en") or field.name
+    unit = f" In {field.unit}." if field.unit else ""
+    return {"anyOf": [_PATHS, {"$ref": "#/$defs/binding"}], "description": f"{described}{unit}"}
+
+
+def _bind(model: Model) -> Schema:
+    fields = fields_of(model)
+    plain = {name: _bound(field) for name, field in fields.items() if field.group is None}
+    for group in sorted({field.group for field in fields.values() if field.group}):
+        inner = {name: field for name, field in fields.items() if field.group == group}
+        bind = _object(
+            {name: _bound(field) for name, field in inner.items()},
+            required=[name for name, field in inner.items() if field.required],
+        )
+        plain[group] = _object({"each": _PATH, "bind": bind}, required=("each", "bind"))
+    return _object(plain, required=[name for name, field in fields.items() if field.required and field.group is None])
+
+
+def _transports() -> Schema:
+    limits: Schema = {"every": _DURATION, "max_bytes": {"type": "integer", "minimum": 1}, "media_type": _TEXT}
+    headers: Schema = {"type": "object", "additionalProperties": _TEXT}
+    poll: Schema = {"url": {"type": "string", "pattern": "^https?://"}, "headers": headers, "timeout": _DURATION}
+    return {
+        "http_poll": _object({**poll, **limits}, required=("url", "every")),
+        "files": _object({"folder": _TEXT, "pattern": _TEXT, **limits}, required=("folder", "pattern")),
+    }
+
+
+def source_schema(models: Iterable[Model]) -> Schema:
+    """Return the JSON Schema (2020-12) of source files; `bind` follows from the model that a file names."""
+    models = tuple(models)
+    lookup = _object(
+        {"source": _NAME, "each": _PATHS, "key": _PATH, "by": _PATH, "required": {"type": "boolean"}},
+        required=("source", "each", "key", "by"),
+    )
+    publish = _object({"when": {"enum": ["always", "changed"]}, "heartbeat": _DURATION})
+    properties: Schema = {
+        "source": _NAME,
+        "title": _languages(),
+        "description": _languages(),
+        "publisher": _object({"name": _TEXT, "iri": _IRI}, required=("name", "iri")),
+        "licence": _IRI,
+        "contact": _TEXT,
+        **_transports(),
+        "sample": _TEXT,
+        "model": {"enum": [model.name for model in models]},
+        "stream": _NAME,
+        "each": _PATHS,
+        "lookup": {"type": "object", "additionalProperties": lookup},
+        "bind": {"type": "object"},
+        "publish": publish,
+    }
+    optional = ("contact", "http_poll", "files", "sample", "lookup", "publish")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A source of smartflanders",
+        **_object(properties, required=[key for key in KEYS if key not in optional]),
+        "oneOf": [{"required": ["http_poll"]}, {"required": ["files"]}],
+        "allOf": [
+            {
+                "if": {"properties": {"model": {"const": model.name}}, "required": ["model"]},
+                "then": {"properties": {"bind": _bind(model)}},
+            }
+            for model in models
+        ],
+        "$defs": {"binding": _binding()},
+    }
