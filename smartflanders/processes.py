@@ -7,10 +7,11 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from streams.errors import SmartFlandersError
 from streams.logs import logger
@@ -63,7 +64,6 @@ class Processes:
     def __init__(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         self._group = group
         self._stop = stop
-        self._watched: list[asyncio.Task[None]] = []
 
     async def start(self, child: Child, *, within: timedelta = timedelta(seconds=60)) -> None:
         """Start a child and wait for its ready line.
@@ -74,10 +74,10 @@ class Processes:
         """
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = self._group.create_task(self._keep_alive(child, ready), name=child.name)
-        self._watched.append(task)
         if child.ready is None:
             return
-        done, _ = await asyncio.wait({ready, task}, timeout=within.total_seconds(), return_when="FIRST_COMPLETED")
+        both: set[asyncio.Future[Any]] = {ready, task}
+        done, _ = await asyncio.wait(both, timeout=within.total_seconds(), return_when="FIRST_COMPLETED")
         if ready not in done:
             if task in done:
                 task.result()
@@ -86,6 +86,10 @@ class Processes:
                 where="up",
                 fix="read the lines above; run again with SF_LOG_LEVEL=debug for more",
             )
+
+    def keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run something else beside the children; when it fails, everything stops."""
+        self._group.create_task(work, name=name)
 
     async def _keep_alive(self, child: Child, ready: asyncio.Future[str]) -> None:
         pause = _FIRST_RESTART
@@ -120,7 +124,7 @@ class Processes:
         ended = self._group.create_task(process.wait(), name=f"{child.name} end")
         stopped = self._group.create_task(self._stop.wait(), name=f"{child.name} stop")
         try:
-            await asyncio.wait({ended, stopped}, return_when="FIRST_COMPLETED")
+            await asyncio.wait([ended, stopped], return_when="FIRST_COMPLETED")
         finally:
             stopped.cancel()
             if not ended.done():

@@ -56,7 +56,7 @@ SELECT
     (SELECT number FROM log.entries WHERE topic = id ORDER BY number LIMIT 1) AS oldest,
     least(
         next - 1,
-        (SELECT number FROM log.entries WHERE topic = id AND at >= clock_timestamp() - $2 ORDER BY number LIMIT 1)
+        (SELECT number FROM log.entries WHERE topic = id AND at >= clock_timestamp() - $2::interval ORDER BY number LIMIT 1)
     ) AS keep
 FROM log.topics
 WHERE name = $1

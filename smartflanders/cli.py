@@ -1,0 +1,92 @@
+"""The command line: `smartflanders VERB`; results on standard output, progress on standard error.
+
+Exit status: 0 done, 1 failed or not conform, 2 wrong use or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from smartflanders import source_commands, up_commands
+from streams.errors import ConfigError, SmartFlandersError
+from streams.logs import configure
+
+_EPILOG = """\
+examples:
+  smartflanders up                                       a demo city on this machine, feeds at http://127.0.0.1:8080/
+  smartflanders up --pilot deploy/pilots/gent/parking    Gent's real parking data
+  smartflanders up --replay FOLDER                       recorded documents through the same connectors
+  smartflanders source check FILE --sample PAYLOAD       what a source file makes of a payload, before it goes live
+
+Settings come from the environment (SF_...), see docs/reference/settings.md; options win over settings.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; each verb's module adds its own."""
+    top = argparse.ArgumentParser(
+        prog="smartflanders",
+        description="Publish real-time city data as replicable Linked Data Event Streams.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"smartflanders {version('smartflanders')}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    up_commands.add(verbs)
+    source_commands.add(verbs)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; every error of ours becomes one sentence with its fix."""
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    configure(os.environ)
+    try:
+        return _run(arguments.run, arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except SmartFlandersError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(run: Callable[..., Any], arguments: argparse.Namespace) -> int:
+    """Run a plain command directly, a long-running one in a loop whose `stop` is set by Ctrl-C and SIGTERM."""
+    if not asyncio.iscoroutinefunction(run):
+        return int(run(arguments))
+    return asyncio.run(_until_stopped(run, arguments))
+
+
+async def _until_stopped(
+    run: Callable[[argparse.Namespace, asyncio.Event], Awaitable[int]], arguments: argparse.Namespace
+) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    interrupted = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: (interrupted.set(), stop.set()))
+    status = await run(arguments, stop)
+    # Ctrl-C is an interruption, SIGTERM the orderly way to end a service.
+    return status or (130 if interrupted.is_set() else 0)
+
+
+def entry() -> None:
+    """Be the console script."""
+    raise SystemExit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,160 @@
+"""Pilot folders to a plan: which sources run, which streams they feed, and where the sources are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ingest.connector import HttpPollOptions
+from ingest.source import Source, load_source
+from ldes_server.model import Stream
+from streams.errors import ConfigError, Problem
+from vocab.model import load_model
+
+# Names the web side uses itself; a stream of that name could not be reached.
+RESERVED = frozenset({"docs", "healthz", "hooks", "metrics", "models", "ns", "openapi.json", "readyz"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one platform runs."""
+
+    sources: tuple[Source, ...]
+    streams: tuple[Stream, ...]
+
+
+def load_plan(folders: Sequence[Path]) -> Plan:
+    """Load every `*.yaml` below the pilot folders.
+
+    Raises:
+        ConfigError: with the faults of all files at once.
+
+    """
+    problems: list[Problem] = []
+    sources: dict[str, Source] = {}
+    for file in _files(folders, problems):
+        try:
+            source = load_source(file)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        if source.name in sources:
+            problems.append(
+                Problem(where=str(file), what=f"a second source is named {source.name}", fix="give each its own name")
+            )
+        sources[source.name] = source
+    streams = _streams(list(sources.values()), problems)
+    if problems:
+        raise ConfigError(problems, where="the pilots")
+    return Plan(sources=tuple(sources.values()), streams=streams)
+
+
+def _files(folders: Sequence[Path], problems: list[Problem]) -> list[Path]:
+    files: list[Path] = []
+    for folder in folders:
+        found = [folder] if folder.is_file() else sorted(folder.rglob("*.yaml"))
+        if not found:
+            problems.append(
+                Problem(
+                    where=str(folder),
+                    what="no source files (*.yaml) here" if folder.exists() else "there is no such folder",
+                    fix="name a folder such as deploy/pilots/gent/parking",
+                )
+            )
+        files.extend(found)
+    return files
+
+
+def _streams(sources: Sequence[Source], problems: list[Problem]) -> tuple[Stream, ...]:
+    """Make one stream of all sources that name it; the first source of a stream describes it."""
+    streams: dict[str, Stream] = {}
+    for source in sources:
+        known = streams.get(source.stream)
+        if known is not None and known.model.name != source.model:
+            problems.append(
+                Problem(
+                    where=source.name,
+                    what=f"stream {source.stream} has model {known.model.name}, this source has {source.model}",
+                    fix="one stream carries one model: give one of the two its own stream",
+                )
+            )
+        if source.stream in RESERVED:
+            problems.append(
+                Problem(
+                    where=source.name,
+                    what=f"a stream cannot be named {source.stream}: that address is taken",
+                    fix="choose another name, such as <city>-<theme>",
+                )
+            )
+        if known is None:
+            streams[source.stream] = stream_of(source)
+    return tuple(streams.values())
+
+
+def stream_of(source: Source) -> Stream:
+    """Describe the stream that a source feeds."""
+    every = source.transport.every
+    return Stream(
+        name=source.stream,
+        model=load_model(source.model),
+        title=source.title,
+        description=source.description,
+        publisher_name=source.publisher_name,
+        publisher_iri=source.publisher_iri,
+        licence=source.licence,
+        expected_every=every,
+    )
+
+
+def rewrite(plan: Plan, origin: str, speed: float) -> Plan:
+    """Point every HTTP source at `<origin>/<its host>/<its path>` and ask `speed` times as often.
+
+    That is where the simulator and the replay server offer the publishers they stand in for; all else about the
+    sources stays as it is in the files.
+    """
+    return replace(plan, sources=tuple(_rewrite(source, origin, speed) for source in plan.sources))
+
+
+def _rewrite(source: Source, origin: str, speed: float) -> Source:
+    options = source.transport
+    if not isinstance(options, HttpPollOptions):
+        return source
+    url = f"{origin.rstrip('/')}/{_below_host(options.url)}"
+    every = max(options.every / speed, timedelta(milliseconds=200))
+    return replace(source, transport=replace(options, url=url, every=every))
+
+
+def _below_host(url: str) -> str:
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.netloc}{parts.path}{query}"
+
+
+def recorded(plan: Plan, folder: Path) -> Mapping[str, Sequence[Path]]:
+    """Find the recorded documents of the plan's HTTP sources below a folder, by each source's `sample` pattern.
+
+    Returns `<host>/<path>` → files in name order; sources without a recording are absent.
+    """
+    found: dict[str, Sequence[Path]] = {}
+    for source in plan.sources:
+        options = source.transport
+        if isinstance(options, HttpPollOptions) and source.sample:
+            files = sorted(path for path in folder.rglob(source.sample) if path.is_file())
+            if files:
+                found[_below_host(options.url).split("?")[0]] = files
+    return found
+
+
+def only_recorded(plan: Plan, documents: Mapping[str, Sequence[Path]]) -> Plan:
+    """Keep the sources that have a recording, and the streams they feed."""
+    sources = tuple(
+        source
+        for source in plan.sources
+        if isinstance(source.transport, HttpPollOptions)
+        and _below_host(source.transport.url).split("?")[0] in documents
+    )
+    names = {source.stream for source in sources}
+    return Plan(sources=sources, streams=tuple(stream for stream in plan.streams if stream.name in names))

@@ -1,0 +1,1 @@
+"""What acceptance tests share: the running platform, the independent clients, and an independent reading of pages."""

@@ -1,0 +1,46 @@
+"""An independent reading of a feed: plain HTTP and JSON, no code of the server."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """One page as received."""
+
+    url: str
+    body: bytes
+    final: bool
+    document: dict[str, Any]
+
+
+def fetch(url: str, accept: str = "application/ld+json") -> tuple[bytes, dict[str, str]]:
+    """Fetch a page and its headers (names in lower case)."""
+    request = urllib.request.Request(url, headers={"Accept": accept})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+
+
+def crawl(root: str) -> Iterator[Fetched]:
+    """Yield every page below a root, the root first, each once, following relations in order."""
+    waiting, seen = [root], {root}
+    while waiting:
+        url = waiting.pop(0)
+        body, headers = fetch(url)
+        document = json.loads(body)
+        yield Fetched(url=url, body=body, final="immutable" in headers["cache-control"], document=document)
+        for relation in document["view"].get("relation", []):
+            if relation["node"] not in seen:
+                seen.add(relation["node"])
+                waiting.append(relation["node"])
+
+
+def members(root: str) -> list[dict[str, Any]]:
+    """Return every member of a view, in the order of the sequence numbers."""
+    found = [member for page in crawl(root) for member in page.document.get("member", [])]
+    return sorted(found, key=lambda member: int(member["sequence"]))
