@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import rdflib
 import uvloop
 from pyld import jsonld
-from rdflib import Graph, URIRef
+from rdflib import XSD, Graph, Literal, URIRef
 from rdflib.term import Node
 
 from ldes_server.model import Placed, Published, Stream
@@ -121,6 +121,17 @@ def parse(body: bytes, media: str, base: str = "") -> Graph:
         return Graph().parse(data=body, format=FORMATS[media], publicID=base or None)
     finally:
         rdflib.NORMALIZE_LITERALS = before
+
+
+def doubles_by_value(graph: Graph) -> Graph:
+    """Spell every xsd:double as the reference JSON-LD processor does, which respells even strings of that type."""
+    found = Graph()
+    for subject, predicate, value in graph:
+        if isinstance(value, Literal) and value.datatype == XSD.double:
+            found.add((subject, predicate, Literal(repr(float(value)), datatype=XSD.double)))
+        else:
+            found.add((subject, predicate, value))
+    return found
 
 
 def _offline(address: str, _: object) -> Any:
