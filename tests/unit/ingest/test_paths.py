@@ -1,0 +1,57 @@
+"""Paths: what the notation reads, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.paths import PathError, dig, dig_json, expression, many, parse_each, parse_path
+
+ITEM = {"a": {"b": [{"c": 1}, {"c": 2}]}, "@id": "7", "one": {"c": 3}, "text": '{"x": {"y": 4}}'}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("a.b[1].c", 2), ("@id", "7"), ("one[0].c", 3), ("one[1].c", None), ("a.b[9].c", None), ("a.c.d", None)],
+)
+def test_paths_lead_to_values(path: str, value: object) -> None:
+    """A path finds its value, a single value counts as [0], and a path that leads nowhere gives nothing."""
+    assert dig(ITEM, parse_path(path).steps) == value
+
+
+def test_paths_go_through_json_in_a_text() -> None:
+    """With json the steps go on inside a text that holds JSON; a text that holds none gives nothing."""
+    assert dig_json(ITEM, parse_path("text.x.y").steps) == 4
+    assert dig_json({"text": "{broken"}, parse_path("text.x").steps) is None
+
+
+def test_root_paths_read_the_root() -> None:
+    """A path with $. is read from the document's root, not from the item."""
+    assert expression(parse_path("$.time"), "item") == "root.get('time')"
+
+
+def test_many_accepts_one_or_many() -> None:
+    """A list, a single value and nothing are all lists to a group."""
+    assert many(ITEM, ("a", "b")) == [{"c": 1}, {"c": 2}]
+    assert many(ITEM, ("one",)) == [{"c": 3}]
+    assert many(ITEM, ("none",)) == []
+
+
+@pytest.mark.parametrize("path", ["", "a..b", ".a", "a[x]", "a[*].b", "a[", "$."])
+def test_malformed_paths_are_refused(path: str) -> None:
+    """What is no path to one value is refused with a message that shows it."""
+    with pytest.raises(PathError):
+        parse_path(path)
+
+
+@pytest.mark.parametrize("path", ["a", "a[*].b[*]", "a[0].b[*]", ""])
+def test_malformed_lists_are_refused(path: str) -> None:
+    """The place of the items holds [*] exactly once and no index."""
+    with pytest.raises(PathError):
+        parse_each(path)
+
+
+def test_a_list_has_a_before_and_an_after() -> None:
+    """The keys before [*] lead to the list, those after it to the item."""
+    each = parse_each("records[*].fields")
+    assert (each.before, each.after) == (("records",), ("fields",))
+    assert parse_each("[*]").before == ()
