@@ -122,7 +122,12 @@ class PostgresLog:
         if listener is not None:
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await listener.close(timeout=self._patience)
-        self._pool.terminate()
+        # Readers and calls of this process have ended by now; a transaction still open is rolled back.
+        try:
+            async with asyncio.timeout(1):
+                await self._pool.close()
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            self._pool.terminate()
 
     async def append(self, topic: str, records: Sequence[Record]) -> int:
         """Append all records or none (see Log)."""
@@ -160,8 +165,10 @@ class PostgresLog:
                 after = rows[-1]["number"]
                 yield [_entry(row) for row in rows]
             elif await self._listening():
+                # Not wait_for: in Python 3.11 it swallows a cancellation that meets the news.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), _POLL.total_seconds())
+                    async with asyncio.timeout(_POLL.total_seconds()):
+                        await news.wait()
 
     async def last(self, topic: str) -> Entry | None:
         """Return the newest entry (see Log)."""
@@ -235,4 +242,5 @@ async def run_retention(
         for topic, older_than in kept.items():
             await log.expire(topic, older_than)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), every.total_seconds())
+            async with asyncio.timeout(every.total_seconds()):
+                await stop.wait()

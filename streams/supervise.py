@@ -102,7 +102,8 @@ def _final(name: str, error: Exception) -> JobError:
 
 async def _rest(pause: timedelta, stop: asyncio.Event) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), pause.total_seconds())
+        async with asyncio.timeout(pause.total_seconds()):
+            await stop.wait()
 
 
 async def _stop_in_order(
