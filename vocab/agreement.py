@@ -1,4 +1,4 @@
-"""Agreement: what must hold between the context, the shape, the template and the README of a model."""
+"""Agreement: what must hold between the files of a model: context, shape, template, README."""
 
 from __future__ import annotations
 

@@ -1,16 +1,59 @@
-"""SHACL validation of a model's members, offline."""
+"""SHACL validation offline: of a model's members, and of any RDF text against any shape."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
 
-from vocab.model import Model
-from vocab.shacl import Finding, findings
+import pyshacl
+from rdflib import BNode, Graph, Namespace
+from rdflib.term import Node
 
-__all__ = ["Finding", "validate"]
+from vocab.context import Writer
+from vocab.errors import ModelError
+
+_SH = Namespace("http://www.w3.org/ns/shacl#")
 
 
-def validate(model: Model, bodies: Sequence[bytes]) -> list[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One violation: the focus node (an IRI, or `[]` for a blank node), the path in Turtle, what is wrong, the value.
+
+    `path` and `value` are empty where the violated constraint has none.
+    """
+
+    focus: str
+    path: str
+    message: str
+    value: str
+
+
+class Spelled(Protocol):
+    """A shape, as far as validation needs it (`vocab.model.Shape`)."""
+
+    @property
+    def turtle(self) -> str:
+        """The shape in Turtle."""
+        ...
+
+
+class Checkable(Protocol):
+    """What can be validated against: `vocab.model.Model`, which itself uses this module and so is not named here."""
+
+    @property
+    def shape(self) -> Spelled:
+        """The shape of the members."""
+        ...
+
+    @property
+    def writer(self) -> Writer:
+        """The writer of the members."""
+        ...
+
+
+def validate(model: Checkable, bodies: Sequence[bytes]) -> list[Finding]:
     """Validate members, as page-ready JSON-LD bytes, against the shape of their model; no finding: all conform.
 
     Raises:
@@ -19,3 +62,46 @@ def validate(model: Model, bodies: Sequence[bytes]) -> list[Finding]:
     """
     written = [model.writer.ntriples(body, scope=f"m{number}") for number, body in enumerate(bodies)]
     return findings(model.shape.turtle, b"".join(written))
+
+
+@lru_cache(maxsize=32)
+def _shape(turtle: str) -> Graph:
+    return Graph().parse(data=turtle, format="turtle")
+
+
+def findings(shape: str, data: bytes) -> list[Finding]:
+    """Validate N-Triples against a shape in Turtle; no finding means that the data conforms.
+
+    Raises:
+        ModelError: the shape itself is no valid SHACL.
+
+    """
+    rules = _shape(shape)
+    graph = Graph().parse(data=data, format="nt")
+    try:
+        _, report, _ = pyshacl.validate(graph, shacl_graph=rules, inference="none", advanced=False, js=False)
+    except pyshacl.errors.ReportableRuntimeError as error:
+        raise ModelError(str(error), where="shape.ttl", fix="write it as SHACL Core") from error
+    assert isinstance(report, Graph)
+    found = [_finding(report, result) for result in report.subjects(_SH.resultSeverity, _SH.Violation)]
+    return sorted(found, key=lambda finding: (finding.focus, finding.path, finding.message, finding.value))
+
+
+def _finding(report: Graph, result: Node) -> Finding:
+    value = report.value(result, _SH.value)
+    return Finding(
+        focus=_text(report, report.value(result, _SH.focusNode)),
+        path=_text(report, report.value(result, _SH.resultPath)),
+        message="; ".join(sorted(str(message) for message in report.objects(result, _SH.resultMessage))),
+        value="" if value is None else _text(report, value),
+    )
+
+
+def _text(report: Graph, node: Node | None) -> str:
+    """Spell a node of the report; a list (a sequence path) as its items."""
+    if node is None:
+        return ""
+    if isinstance(node, BNode):
+        items = [str(item) for item in report.items(node)]
+        return " / ".join(items) or "[]"
+    return str(node)

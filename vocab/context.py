@@ -110,7 +110,7 @@ def read_names(context: Mapping[str, Any]) -> Names:
         ModelError: the context uses a part of JSON-LD that the writer does not support; names the term.
 
     """
-    reader = _Reader(context)
+    reader = _Reader(context=context)
     language = context.get("@language")
     if language is not None and not (isinstance(language, str) and is_language(language)):
         raise _refuse("@language", "is no language tag")
@@ -134,7 +134,7 @@ def _refuse(term: str, what: str) -> ModelError:
     return ModelError(f"{term!r} {what}", where="@context", fix=_FIX)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     """Resolves the definitions of one context, following prefixes into each other."""
 

@@ -1,4 +1,4 @@
-"""The errors of vocab: ModelError for files that disagree, MemberError for members no writer can express."""
+"""The errors of vocab: files that disagree, and members that no writer can express."""
 
 from __future__ import annotations
 

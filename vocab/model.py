@@ -185,7 +185,7 @@ def check_model(model: Model) -> None:
 
     """
     # Imported here: pySHACL takes most of a second, and only checks need it, never a running platform.
-    from vocab.shacl import findings  # noqa: PLC0415
+    from vocab.check import findings  # noqa: PLC0415
 
     example = orjson.loads(model.example)
     faults = agreement.faults(_parts(model, read_names(orjson.loads(model.context))))

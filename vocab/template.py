@@ -1,4 +1,4 @@
-"""FastEmitter: the emitter that generates one function per structure of object: type checks, then one f-string.
+"""FastEmitter: generates one function per structure of object: checks, then one f-string.
 
 Every object is dispatched on the tuple of its keys. The first object of a structure teaches the types of its values;
 an object of the same structure with other types takes the general road of `Emitter`. The generated source holds only

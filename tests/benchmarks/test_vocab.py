@@ -1,4 +1,4 @@
-"""What the writer costs, as ratios to text written by hand, to reading the JSON alone, and to two RDF libraries."""
+"""The writer's cost as ratios: to text by hand, to orjson alone, to two RDF libraries."""
 
 from __future__ import annotations
 

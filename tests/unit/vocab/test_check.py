@@ -7,10 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from vocab.check import validate
+from vocab.check import findings, validate
 from vocab.errors import ModelError
 from vocab.model import load_model, model_names
-from vocab.shacl import findings
 
 
 def _example(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Loading models: what they say, and that files which disagree are refused with every reason."""
+"""Loading models: what they say, and the refusal of files which disagree."""
 
 from __future__ import annotations
 
