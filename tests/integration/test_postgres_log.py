@@ -1,0 +1,145 @@
+"""What PostgresLog promises beyond the contract: restarts, lost connections, translated errors, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smartflanders.embedded import EmbeddedPostgres
+from streams.errors import LogError
+from streams.migrate import migrate
+from streams.postgres_log import PostgresLog, pack_headers, run_retention, unpack_headers
+from streams.record import Entry, Record
+
+TOPIC = "raw.garages"
+
+
+def record(value: str) -> Record:
+    """Make a record."""
+    return Record(key=b"", value=value.encode())
+
+
+async def cut(dsn: str) -> None:
+    """Cut every other connection to the database, as a failing network or administrator does."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()
+
+
+async def insist(call: Callable[[], Awaitable[object]]) -> object:
+    """Call again as long as the error says that this can help."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await call()
+            except LogError as error:
+                if not error.retriable:
+                    raise
+                await asyncio.sleep(0.05)
+
+
+async def first(batches: AsyncIterator[Sequence[Entry]]) -> list[bytes]:
+    """Return the values of the next batch."""
+    return [entry.record.value for entry in await anext(batches)]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_the_log_survives_a_restart_of_the_server(tmp_path: Path, signal_number: signal.Signals) -> None:
+    """After a stop or a crash of the server calls fail as retriable, then work, and all that was appended is there."""
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        await migrate(server.dsn)
+        async with PostgresLog(server.dsn) as log:
+            assert await log.append(TOPIC, [record("before")]) == 0
+            reader = asyncio.get_running_loop().create_task(first(log.read(TOPIC, after=0)))
+            await asyncio.sleep(0.2)
+            assert server.pid is not None
+            os.kill(server.pid, signal_number)
+            await server.wait()
+            for call in (log.append(TOPIC, [record("lost")]), reader):
+                with pytest.raises(LogError) as caught:
+                    await call
+                assert caught.value.retriable
+            server.start()
+            assert await insist(lambda: log.append(TOPIC, [record("after")])) == 1
+            assert await first(log.read(TOPIC, after=-1)) == [b"before", b"after"]
+
+
+async def test_a_waiting_reader_outlives_its_lost_connection(database_url: str) -> None:
+    """Cut connections are made anew: the reader gets what comes later, at most by one retry."""
+    async with PostgresLog(database_url) as log:
+        await log.append(TOPIC, [record("before")])
+        reader = asyncio.get_running_loop().create_task(insist(lambda: first(log.read(TOPIC, after=0))))
+        await asyncio.sleep(0.2)
+        await cut(database_url)
+        await insist(lambda: log.append(TOPIC, [record("after")]))
+        assert await reader == [b"after"]
+
+
+async def test_a_server_that_is_not_there_is_a_retriable_error() -> None:
+    """Opening a log without a server fails with an error that says what to look at and may be tried again."""
+    with pytest.raises(LogError, match="SF_DATABASE_URL") as caught:
+        async with PostgresLog("postgresql://nobody@localhost:1/none"):
+            pass
+    assert caught.value.retriable
+
+
+async def test_a_missing_schema_is_no_retriable_error(database_url: str) -> None:
+    """Every public method translates what PostgreSQL raises; a defect is not tried again."""
+    async with PostgresLog(database_url) as log:
+        connection = await asyncpg.connect(database_url)
+        await connection.execute("DROP SCHEMA log CASCADE")
+        await connection.close()
+        for call in (
+            log.append(TOPIC, [record("a")]),
+            anext(log.read(TOPIC, after=-1)),
+            log.last(TOPIC),
+            log.commit("group", TOPIC, 1),
+            log.committed("group", TOPIC),
+            log.expire(TOPIC, timedelta()),
+        ):
+            with pytest.raises(LogError) as caught:
+                await call
+            assert not caught.value.retriable
+            assert caught.value.fix
+
+
+async def test_retention_runs_until_stopped(database_url: str) -> None:
+    """The retention loop drops what is too old of each topic, again and again, and ends when told to."""
+    stop = asyncio.Event()
+    async with PostgresLog(database_url) as log, asyncio.TaskGroup() as group:
+        kept = {TOPIC: timedelta(), "members.other": timedelta(days=1)}
+        group.create_task(run_retention(log, kept, stop=stop, every=timedelta(seconds=0.05)))
+        for number in range(2):
+            for topic in kept:
+                await log.append(topic, [record("a"), record("b")])
+            await asyncio.sleep(0.3)
+            assert (await anext(log.read(TOPIC, after=-1)))[0].offset == 2 * number + 1
+        assert (await anext(log.read("members.other", after=-1)))[0].offset == 0
+        stop.set()
+
+
+async def test_large_topics_are_dropped_piece_by_piece(database_url: str) -> None:
+    """Retention of more rows than one deletion takes drops them all but the newest."""
+    async with PostgresLog(database_url) as log:
+        await log.append(TOPIC, [record("x")] * 12_000)
+        assert await log.expire(TOPIC, timedelta()) == 11_999
+
+
+@given(st.dictionaries(st.text(max_size=20), st.binary(max_size=100), max_size=6))
+def test_headers_survive_their_framing(headers: dict[str, bytes]) -> None:
+    """Whatever headers hold, they come back."""
+    assert unpack_headers(pack_headers(headers)) == headers
