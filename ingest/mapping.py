@@ -9,9 +9,10 @@ from hashlib import blake2b
 from typing import Any
 
 from ingest import reading, writing
-from ingest.bindings import Group
+from ingest.bindings import Binding, Group
 from ingest.check import fields_of
 from ingest.conversions import Spot, quoted, stamp
+from ingest.decoders.items import Wanted
 from ingest.identity import entity_iri, member_id
 from ingest.paths import expression, parse_path
 from ingest.reading import Code, Reading
@@ -40,12 +41,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapper:
-    """One source's mapping. `source_code` is the generated Python, for people; `root_names` what it reads of roots."""
+    """One source's mapping. `source_code` is the generated Python, for people; `wanted` what it reads of documents."""
 
     source: Source
     base_url: str
     source_code: str
-    root_names: frozenset[str]
+    wanted: Wanted
     read: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime, Point | None, Values, Values]]
     write: Callable[..., str]
 
@@ -95,10 +96,15 @@ def compile_mapping(source: Source, model: Model, *, base_url: str) -> Mapper:
         source=source,
         base_url=base_url,
         source_code=text,
-        root_names=_root_names(source),
+        wanted=Wanted(each=source.each, root_names=_root_names(source), key=_key(source)),
         read=code.space["read"],
         write=code.space["write"],
     )
+
+
+def _key(source: Source) -> str:
+    entity = source.bind["entity"]
+    return entity.paths[0].text if isinstance(entity, Binding) and entity.paths else ""
 
 
 def _root_names(source: Source) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from ingest.conversions import Refused
-from ingest.decoders.items import Break, Item, Wanted
+from ingest.decoders.items import Break, Item
 from ingest.decoders.table import decode
 from ingest.identity import member_id
 from ingest.lookup import Lookups
@@ -101,8 +101,7 @@ def _payload(entry: Entry, batch: _Batch, tables: Tables) -> int:
     mapper, items = batch.mapper, 0
     try:
         payload = Payload.from_record(entry.record)
-        wanted = Wanted(each=mapper.source.each, root_names=mapper.root_names)
-        for found in decode(payload.body, payload.media_type, wanted):
+        for found in decode(payload.body, payload.media_type, mapper.wanted):
             items += 1
             if isinstance(found, Break):
                 _reject(batch, entry.offset, found.path, found)

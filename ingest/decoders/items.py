@@ -12,22 +12,24 @@ from streams.record import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One item: its value, its document's root, and where it stands: `place` is the list's, `index` its number."""
+    """One item: its value, its document's root, and where it stands: `place` is the list's, `index` its number.
+
+    `key` is the path of what identifies it, where that is an XML attribute.
+    """
 
     value: Any
     root: Mapping[str, Any]
     place: str
     index: int
+    key: str = ""
 
     @property
     def path(self) -> str:
         """Name the item for people: `$.results[17]`, `/miv/meetpunt[@unieke_id='29']`."""
         if self.place.startswith("$"):
             return self.place.replace("[*]", f"[{self.index}]")
-        if isinstance(self.value, dict):
-            for name, value in self.value.items():
-                if name.startswith("@") and name.endswith("id"):
-                    return f"{self.place}[{name}='{str(value)[:60]}']"
+        if self.key.startswith("@") and isinstance(self.value, dict) and self.key in self.value:
+            return f"{self.place}[{self.key}='{str(self.value[self.key])[:60]}']"
         return f"{self.place}[{self.index + 1}]"
 
     def below(self, path: str) -> str:
@@ -49,7 +51,8 @@ class Break:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a mapping reads of a document: where the items are, and which scalars of its root."""
+    """What a mapping reads of a document: where the items are, which scalars of its root, and what identifies an item."""
 
     each: tuple[Each, ...]
     root_names: frozenset[str] = frozenset()
+    key: str = ""

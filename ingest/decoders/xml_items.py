@@ -98,7 +98,9 @@ class _Reader:
                     self._root.update(_attributes(element.getroottree().getroot()))
                 value = _value(element)
                 value = dig(value, each.after) if each.after else value
-                yield Item(value=value, root=self._root, place="/" + "/".join(trail), index=self._count)
+                yield Item(
+                    value=value, root=self._root, place="/" + "/".join(trail), index=self._count, key=self._wanted.key
+                )
                 self._count += 1
                 self.found = True
                 _drop(element)
