@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -26,7 +26,6 @@ RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "o
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
 _ASK_AGAIN = "ask for one of them, or leave the Accept header out"
-_METHODS = ["GET", "HEAD"]
 
 Metrics = Callable[[], tuple[bytes, str]]
 
@@ -89,9 +88,9 @@ def create_app(
     app.state.site = Site(shelf, base_url, metrics)
     app.state.docs = None
     for path, endpoint, summary in _ADDRESSES:
-        app.add_api_route(
-            path, endpoint, methods=_METHODS, summary=summary, response_class=Response, name=endpoint.__name__
-        )
+        words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
+        app.add_api_route(path, endpoint, methods=["GET"], **words)
+        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **words)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(StoreError, _on_store_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -170,7 +169,9 @@ async def model(request: Request, model: str, site: Here) -> Response:
 async def terms(request: Request, site: Here) -> Response:
     """Explain our own terms."""
     if site.vocabulary is None:
-        raise Problem(404, "this installation has no list of terms", fix="each model at /models/{model} explains its own")
+        raise Problem(
+            404, "this installation has no list of terms", fix="each model at /models/{model} explains its own"
+        )
     return _document(request, site.vocabulary)
 
 

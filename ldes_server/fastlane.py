@@ -9,8 +9,6 @@ Everything else goes the usual way, so a change of uvicorn can cost speed but no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from uvicorn.config import Config
@@ -18,13 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from ldes_server.negotiate import accepts_gzip, choose, is_current
-from ldes_server.responses import Ready, ReadyCache
+from ldes_server.responses import ReadyCache
 
 # Distinct header values remembered; clients send a handful, and whoever sends thousands gains nothing by it.
 _MEMO = 512
 # Requests with any of these take the usual way: a body, an upgrade, conditions or promises that we do not weigh here.
 _FOREIGN = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"range"})
-_CLOSE = b"connection: close\r\n"
+_METHODS = frozenset({b"GET", b"HEAD"})
 
 _T = TypeVar("_T")
 
@@ -40,14 +38,6 @@ class Tally:
         self.bytes = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    ready: Ready
-    unchanged: bool
-    bare: bool  # HEAD: no body
-    close: bool
-
-
 class Lane:
     """What all connections of a server share: the cache, the tally, and memories of header values."""
 
@@ -59,9 +49,14 @@ class Lane:
         self._dated: object = None
         self._ok = self._not_modified = b""
 
-    def find(self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> _Request | None:
-        """Return what to answer, or None when the request has to take the usual way."""
-        accept = encoding = condition = connection = b""
+    def find(
+        self, url: bytes, headers: list[tuple[bytes, bytes]], defaults: list[tuple[bytes, bytes]], *, bare: bool
+    ) -> bytes | None:
+        """Return the whole answer, or None when the request has to take the usual way; `bare` leaves the body out.
+
+        `defaults` is uvicorn's list of headers with the Date, a new list every second. What is returned is counted.
+        """
+        accept = encoding = condition = b""
         for name, value in headers:
             if name == b"accept":
                 # Repeated fields are one list (RFC 9110, section 5.3).
@@ -70,38 +65,26 @@ class Lane:
                 encoding = encoding + b"," + value if encoding else value
             elif name == b"if-none-match":
                 condition = condition + b"," + value if condition else value
-            elif name == b"connection":
-                connection = value
-            elif name in _FOREIGN:
+            elif name in _FOREIGN or (name == b"connection" and value.lower() != b"keep-alive"):
                 return None
         media = self._choose(accept)
         ready = None if media is None else self.cache.get(url, media, self._squeeze(encoding))
         if ready is None:
             return None
-        return _Request(
-            ready=ready,
-            unchanged=bool(condition) and is_current(condition.decode("latin-1"), ready.etag),
-            bare=method == b"HEAD",
-            close=b"close" in connection.lower(),
-        )
-
-    def wire(self, request: _Request, defaults: list[tuple[bytes, bytes]]) -> bytes:
-        """Return the whole answer. `defaults` is uvicorn's list with the Date, a new one every second."""
         if defaults is not self._dated:
-            self._dated = defaults
-            lines = b"".join(b"%s: %s\r\n" % pair for pair in defaults)
-            self._ok = b"HTTP/1.1 200 OK\r\n" + lines
-            self._not_modified = b"HTTP/1.1 304 Not Modified\r\n" + lines
-        ready, tally = request.ready, self.tally
-        if request.unchanged:
-            tally.unchanged += 1
-            start, rest = self._not_modified, ready.unchanged
-        else:
-            start, rest = self._ok, ready.wire[: ready.head_size] if request.bare else ready.wire
+            self._date(defaults)
+        tally = self.tally
         tally.hits += 1
-        answer = start + _CLOSE + rest if request.close else start + rest
-        tally.bytes += len(answer)
-        return answer
+        if condition and is_current(condition.decode("latin-1"), ready.etag):
+            tally.unchanged += 1
+            return self._not_modified + ready.unchanged
+        return self._ok + (ready.wire[: ready.head_size] if bare else ready.wire)
+
+    def _date(self, defaults: list[tuple[bytes, bytes]]) -> None:
+        self._dated = defaults
+        lines = b"".join(b"%s: %s\r\n" % pair for pair in defaults)
+        self._ok = b"HTTP/1.1 200 OK\r\n" + lines
+        self._not_modified = b"HTTP/1.1 304 Not Modified\r\n" + lines
 
     def _choose(self, accept: bytes) -> str | None:
         try:
@@ -136,53 +119,75 @@ class FastLaneProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._request: _Request | None = None
+        self._answer: bytes | None = None
         self._stopping = False
+        self._idle_since = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Start a request; uvicorn's scope is made only if it will be needed."""
-        self._request = None
+        self._answer = None
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Take the request, or hand it on to uvicorn as if the lane were not there."""
         method = self.parser.get_method()
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None until the first request of a connection
-        idle = cycle is None or cycle.response_complete
         if (
-            idle  # an answer never overtakes the one before it on the same connection
-            and method in (b"GET", b"HEAD")
+            (cycle is None or cycle.response_complete)  # an answer never overtakes the one before it
+            and method in _METHODS
             and not self.flow.write_paused  # a reader too slow for its last answer waits in uvicorn's queue
             and not self._stopping
-            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()  # HTTP/1.0 and whoever wants to close
         ):
-            self._request = self.lane.find(method, self.url, self.headers)
-            if self._request is not None:
+            bare = method == b"HEAD"
+            self._answer = self.lane.find(self.url, self.headers, self.server_state.default_headers, bare=bare)
+            if self._answer is not None:
                 return
         self._usual_way()
 
     def on_body(self, body: bytes) -> None:
         """Leave bodies to uvicorn; requests in the lane have none."""
-        if self._request is None:
+        if self._answer is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Answer what the lane took, with one write."""
-        request, self._request = self._request, None
-        if request is None:
+        answer, self._answer = self._answer, None
+        if answer is None:
             super().on_message_complete()
             return
         if self.transport.is_closing():
             return
-        self.transport.write(self.lane.wire(request, self.server_state.default_headers))
+        self.transport.write(answer)
+        self.lane.tally.bytes += len(answer)
         self.server_state.total_requests += 1
-        self._unset_keepalive_if_required()
-        if request.close:
-            self.transport.close()
-            return
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        # One timer that looks again instead of one per answer: arming and cancelling it cost a fifth of an answer.
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
+
+    def _look_idle(self) -> None:
+        """Close a connection that has been idle for the keep-alive time; otherwise look again when it may be."""
+        self._idle_timer = None
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        idle = self.loop.time() - self._idle_since
+        if idle < self.timeout_keep_alive:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive - idle, self._look_idle)
+        elif (cycle is None or cycle.response_complete) and self.timeout_keep_alive_task is None:
+            # With a timer of uvicorn's running, the last answer was uvicorn's, and so is the decision.
+            self.timeout_keep_alive_handler()
 
     def shutdown(self) -> None:
         """Stop taking requests; what is being answered is finished by uvicorn."""
@@ -201,6 +206,6 @@ class FastLaneProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
 
-def with_lane(lane: Lane) -> Callable[..., asyncio.Protocol]:
+def with_lane(lane: Lane) -> type[asyncio.Protocol]:
     """Return a protocol class, as uvicorn's `http=` wants one, whose connections share this lane."""
     return type("BoundFastLaneProtocol", (FastLaneProtocol,), {"lane": lane})

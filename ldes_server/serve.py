@@ -93,7 +93,7 @@ async def serve(
 def _config(app: object, lane: Lane) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=with_lane(lane),  # type: ignore[arg-type]
+        http=with_lane(lane),
         ws="none",
         lifespan="off",
         log_config=None,

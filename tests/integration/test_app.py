@@ -117,7 +117,7 @@ def test_connection_close_is_honoured(site: Site) -> None:
         data = b""
         while part := connection.recv(65536):
             data += part
-    assert b"connection: close\r\n" in data.split(b"\r\n\r\n")[0]
+    assert b"\r\nconnection: close" in data.split(b"\r\n\r\n")[0]
     assert data.endswith(site.get(FINAL).body)
 
 
