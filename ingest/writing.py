@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +64,11 @@ class Writing:
         for bound in bind.values():
             self._bound.update(bound.bind if isinstance(bound, Group) else {bound.name: bound})
         self._count = 0
+        self._places: Counter[str] = Counter()
 
     def member(self, template: Mapping[str, Any], *, depth: int) -> None:
         """Write the statements that return the member for a template."""
+        self._places = Counter(name for found in _objects(template) for name in found)
         pieces = [self._entry(key, value, depth) for key, value in template.items()]
         body = "".join(piece.text for piece in pieces)
         # The first key of a template is @id: unconditional, so its comma can go here and now.
@@ -99,8 +102,14 @@ class Writing:
         return Piece(text=_literal(_dumps(value)))
 
     def _alive(self, template: Mapping[str, Any]) -> str:
-        """Write the condition that keeps an object: one of the optional names in its own strings has a value."""
-        own = [name for value in template.values() for name in _own_slots(value) if self._optional(name)]
+        """Write the condition that keeps an object: one of the optional names in its own strings has a value.
+
+        The only object that writes a required name stays in any case: what is required is always written.
+        """
+        slots = [name for value in template.values() for name in _own_slots(value)]
+        if any(name in self._bound and not self._optional(name) and self._places[name] == 1 for name in slots):
+            return ""
+        own = [name for name in slots if self._optional(name)]
         tests = [self._present(name) for name in dict.fromkeys(own)]
         return " or ".join(test for test in tests if test != NEVER) or (NEVER if own else "")
 
@@ -224,6 +233,17 @@ class Writing:
         if field.kind is Kind.CODE and all(_SAFE_CODE.fullmatch(code) for code in field.codes):
             return f"{{{variable}}}"
         return f"{{segment({variable})}}"
+
+
+def _objects(value: Any) -> Iterator[set[str]]:
+    """Yield the names in the own strings of every object of a template."""
+    if isinstance(value, dict):
+        yield {name for item in value.values() for name in _own_slots(item)}
+        for item in value.values():
+            yield from _objects(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
 
 
 def _own_slots(value: Any) -> list[str]:

@@ -100,6 +100,15 @@ def test_a_measuring_point_takes_its_time_from_the_root() -> None:
     assert "position" not in second
 
 
+def test_what_is_required_is_always_written() -> None:
+    """A point without Lambert coordinates keeps its geometry, though the optional part of it is gone."""
+    source, body = pilot(CONFIGURATION), document("miv-configuratie.xml")
+    for coordinate in (b"X_coord_EPSG_31370", b"Y_coord_EPSG_31370"):
+        body = body.replace(b"<" + coordinate + b">", b"<was>").replace(b"</" + coordinate + b">", b"</was>")
+    found = body_of(source, body, media_type="text/xml")
+    assert found["geometry"] == {"@type": "Point", "wkt": "POINT (3.7303 51.0912)"}
+
+
 @pytest.mark.parametrize(
     ("name", "sample", "media_type"),
     [
