@@ -85,6 +85,8 @@ async def until_done(log: Log, source: Source, *, offset: int) -> None:
         while True:
             state = await log.last(state_topic(source.name))
             if state is not None and int(state.record.headers["offset"]) >= offset:
+                # The stop is to meet a reader that waits; what a stop in the middle does is the log's own contract.
+                await asyncio.sleep(0.2)
                 stop.set()
                 return
             await asyncio.sleep(0.02)
