@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,15 +20,20 @@ _FOLDER = Path(__file__).parent / "pages"
 # What fits a line of a telephone turned on its side.
 _COLUMNS = 6
 ROWS = 8
+_SLOT = re.compile(r"\{\w+\}")
 _NUMBERS = (Kind.INTEGER, Kind.DOUBLE)
 _SHOWN = (*_NUMBERS, Kind.BOOLEAN, Kind.TEXT, Kind.CODE, Kind.STRING)
+
+
+# A step is a key, or, into a list, what an item's keys must match: the template's constant words.
+Steps = tuple[str | tuple[tuple[str, str], ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column of the table of newest values: where the value is in a member, and what to call it."""
 
-    path: tuple[str, ...]
+    path: Steps
     label: str
     number: bool
 
@@ -82,25 +88,40 @@ def frame(title: str, body: str) -> bytes:
 
 def columns(model: Model) -> tuple[Column, ...]:
     """Choose what the table shows of a model: its first text, then what is measured, in the template's order."""
-    found: list[tuple[Kind, Column]] = []
+    found: dict[str, tuple[Kind, Column]] = {}
     for path, slot in _slots(model.template, ()):
         field = model.fields.get(slot)
-        if field is not None and field.kind in _SHOWN:
+        if field is not None and field.kind in _SHOWN and slot not in found:
             label = field.label.get("nl") or slot
-            found.append((field.kind, Column(path=path, label=label, number=field.kind in _NUMBERS)))
-    texts = [column for kind, column in found if kind in (Kind.TEXT, Kind.STRING)]
-    values = [column for kind, column in found if kind in (*_NUMBERS, Kind.BOOLEAN, Kind.CODE)]
+            found[slot] = (field.kind, Column(path=path, label=label, number=field.kind in _NUMBERS))
+    texts = [column for kind, column in found.values() if kind in (Kind.TEXT, Kind.STRING)]
+    values = [column for kind, column in found.values() if kind in (*_NUMBERS, Kind.BOOLEAN, Kind.CODE)]
+    # Figures, and the codes repeated beside them, say more than flags of the whole member.
+    values.sort(key=lambda column: not (column.number or any(isinstance(step, tuple) for step in column.path)))
     return (*texts[:1], *values)[:_COLUMNS]
 
 
-def _slots(template: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
-    found: list[tuple[tuple[str, ...], str]] = []
+def _slots(template: Mapping[str, Any], path: Steps) -> list[tuple[Steps, str]]:
+    found: list[tuple[Steps, str]] = []
     for key, value in template.items():
         if isinstance(value, Mapping):
             found += _slots(value, (*path, key))
-        elif isinstance(value, str) and value.startswith("{") and value.endswith("}") and not key.startswith("@"):
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, Mapping):
+                    found += _slots(item, (*path, key, _marks(item)))
+        elif isinstance(value, str) and _SLOT.fullmatch(value) and not key.startswith("@"):
             found.append(((*path, key), value[1:-1]))
     return found
+
+
+def _marks(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return which of an item's keys have words of their own, and the pattern those follow once filled."""
+    return tuple(
+        (key, ".+".join(re.escape(part) for part in _SLOT.split(value)))
+        for key, value in item.items()
+        if isinstance(value, str) and not key.startswith("@") and not _SLOT.fullmatch(value)
+    )
 
 
 def _feed(feed: Feed, base_url: str) -> str:
@@ -133,7 +154,7 @@ def _table(members: Sequence[Published], model: Model) -> str:
         cells = "".join(f"<td{_class(column)}>{_cell(body, column.path)}</td>" for column in chosen)
         rows.append(
             f'<tr><td><a href="{escape(body["@id"])}">{escape(_short(member.entity))}</a></td>{cells}'
-            f'<td>{member.observed_at:%Y-%m-%d %H:%M:%S} UTC</td></tr>'
+            f"<td>{member.observed_at:%Y-%m-%d %H:%M:%S} UTC</td></tr>"
         )
     return f"<div class='wide'><table><tr><th>object</th>{heads}<th>gemeten · observed</th></tr>{''.join(rows)}</table></div>"
 
@@ -142,14 +163,31 @@ def _class(column: Column) -> str:
     return ' class="number"' if column.number else ""
 
 
-def _cell(body: Any, path: tuple[str, ...]) -> str:
-    for key in path:
-        body = body.get(key) if isinstance(body, dict) else None
-    if isinstance(body, dict):
-        body = body.get("nl") or body.get("en") or next(iter(body.values()), "")
-    if isinstance(body, bool):
-        return "ja" if body else "nee"
-    return "" if body is None else escape(str(body))
+def _cell(body: Any, path: Steps) -> str:
+    return escape(" · ".join(_spell(value) for value in _values(body, path)))
+
+
+def _values(body: Any, path: Steps) -> list[Any]:
+    if not path:
+        return [body]
+    step, rest = path[0], path[1:]
+    if isinstance(step, str):
+        return _values(body[step], rest) if isinstance(body, dict) and step in body else []
+    items = body if isinstance(body, list) else [body]
+    return [
+        value
+        for item in items
+        if isinstance(item, dict) and all(re.fullmatch(pattern, str(item.get(key, ""))) for key, pattern in step)
+        for value in _values(item, rest)
+    ]
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("nl") or value.get("en") or next(iter(value.values()), "")
+    if isinstance(value, bool):
+        return "ja" if value else "nee"
+    return str(value)
 
 
 def _short(iri: str) -> str:
