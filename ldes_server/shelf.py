@@ -16,6 +16,7 @@ from ldes_server.negotiate import FORMS, Form
 from ldes_server.render import Frame, render_member, render_members, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
 from ldes_server.store import MemberStore, PageStore
+from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
 HEAD_MAX_AGE = timedelta(seconds=1)
@@ -98,6 +99,7 @@ class Shelf:
         version = (view.count, view.first)
         if (shown := self._current.get((name, what, variant))) is not None and shown[0] == version:
             return shown[1]
+        started = self._clock()
         page = await self.store.page(stream, page_id)
         if page is None:
             return Missing.GONE
@@ -107,6 +109,7 @@ class Shelf:
         body = render_page(page, FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
         self._current[name, what, variant] = (version, ready)
+        PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
 
     async def member(self, name: str, member_id: str, variant: Variant) -> Ready | None:
@@ -141,15 +144,18 @@ class Shelf:
     async def _final(
         self, stream: Stream, page_id: PageId, variant: Variant, *, page: Page | None = None
     ) -> Ready | Missing:
+        started, outcome = self._clock(), "kept"
         form = FORMS[variant.media]
         body = await self.store.kept(stream.name, page_id, form.value)
         if body is None:
+            outcome = "rendered"
             page = page or await self.store.page(stream, page_id)
             if page is None:
                 return Missing.GONE
             body = await self._keep(page, form, self.frames[stream.name])
         ready = make_ready(body, variant, cache_control=FOR_EVER)
         self.cache.put(page_id.path(stream.name).encode(), variant, ready)
+        PAGE_SECONDS.labels(outcome).observe(self._clock() - started)
         return ready
 
     async def _keep(self, page: Page, form: Form, frame: Frame) -> bytes:
