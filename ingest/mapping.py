@@ -58,7 +58,9 @@ class Mapper:
 
         """
         key, observed_at, point, values, content = self.read(item, root, tables, received)
-        digest = blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        # Without our public address, which stands in minted IRIs: another port must not make everything a revision.
+        said = repr(content).replace(self.base_url, "")
+        digest = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return Facts(key=key, observed_at=observed_at, point=point, values=values, digest=digest)
 
     def member(self, facts: Facts, *, received: datetime, revision: bytes = b"", revision_of: str = "") -> Member:

@@ -278,7 +278,7 @@ async def _count(source: Source, outcome: Outcome, log: Log, *, offset: int) -> 
     last = await log.last(raw_topic(name))
     LAG.labels(role="normalise", name=name).set(max(0, last.offset - offset) if last else 0)
     counts = {"items": outcome.items, "members": len(outcome.members), "unchanged": outcome.unchanged}
-    _log.info("normalised", source=name, **counts, rejected=dict(reasons))
+    _log.debug("normalised", source=name, **counts, rejected=dict(reasons))
 
 
 async def _next(batches: AsyncIterator[Sequence[Entry]], stop: asyncio.Event) -> Sequence[Entry]:

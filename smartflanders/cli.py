@@ -75,12 +75,18 @@ async def _until_stopped(
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    interrupted = asyncio.Event()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, lambda: (interrupted.set(), stop.set()))
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     status = await run(arguments, stop)
     # Ctrl-C is an interruption, SIGTERM the orderly way to end a service.
-    return status or (130 if interrupted.is_set() else 0)
+    return status or (130 if interrupted else 0)
 
 
 def entry() -> None:

@@ -213,8 +213,13 @@ class PostgresLog:
                 return True
             with translated("listen"):
                 listener = await asyncpg.connect(self._dsn, timeout=self._patience, command_timeout=self._patience)
-                listener.add_termination_listener(lambda _: self._wake(None))
-                await listener.add_listener("log", lambda _connection, _pid, _channel, topic: self._wake(topic))
+                try:
+                    listener.add_termination_listener(lambda _: self._wake(None))
+                    await listener.add_listener("log", lambda _connection, _pid, _channel, topic: self._wake(topic))
+                except BaseException:
+                    # Cancelled or refused half-way: nobody else knows this connection.
+                    listener.terminate()
+                    raise
                 self._listener = listener
             return False
 

@@ -24,7 +24,8 @@ declared on several property shapes when all of them agree.
 - an object inside the member is left out whole, with its key, when it has slots of optional names among its own strings
   (not those of objects below it) and none of them has a value: required names and the built-in slots do not keep an
   object alive, so an observation disappears with its result; an object of which nothing but keywords is left after its
-  children went is left out as well, and so is an empty array;
+  children went is left out as well, and so is an empty array; the only object that writes a required name is always
+  kept;
 - an object in an array with `"@each": "<group>"` is repeated for every item of that group; inside it the names of the
   group and those outside may be used; the same group may be repeated by several such objects;
 - `{member}`, `{entity}`, `{observed_at}`, `{received_at}`, `{publisher}`, `{licence}` are always there:
