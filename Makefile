@@ -5,7 +5,7 @@ PORT ?= 8080
 DATA ?= .data
 BIN := .venv/bin
 
-.PHONY: help up test quick check bench docs clean
+.PHONY: help up test quick check bench docs lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -37,3 +37,11 @@ bench: .venv/dev.stamp ## print the ratios of docs/performance.md
 
 docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference
+
+lock: ## take the newest versions that pyproject.toml allows and pin them
+	@rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check packaging ".[dev]"
+	@.cache/lock/bin/python requirements/lock.py
+
+clean: ## remove the environment and caches; data folders stay
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
