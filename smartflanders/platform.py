@@ -7,15 +7,15 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from smartflanders.embedded import EmbeddedPostgres
 from smartflanders.pilots import Plan, load_plan, only_recorded, recorded, rewrite
 from smartflanders.processes import Child, Processes, processes
-from smartflanders.status import report_progress, wait_for_members
-from streams.errors import ConfigError, Problem
+from smartflanders.status import Replay, report_progress, wait_for_members
+from streams.errors import ConfigError, LogError, Problem
 from streams.logs import logger
 from streams.migrate import migrate
 from streams.record import format_time
@@ -25,6 +25,9 @@ from streams.settings import Settings
 REPLAY_SPEED = 60.0
 # The first members of a demo are a second away; if none come, the feeds are announced empty rather than never.
 _FIRST_MEMBERS_WITHIN = timedelta(seconds=25)
+
+# A database that was killed while the schema was made is back in seconds.
+_DATABASE_WITHIN = timedelta(seconds=60)
 
 _log = logger(__name__)
 
@@ -78,21 +81,21 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
     async with AsyncExitStack() as stack:
         server = _database(stack, settings, say)
         dsn = settings.database_url or (server.dsn if server else "")
-        await migrate(dsn)
+        environ = _environ(settings, dsn)
         group = await stack.enter_async_context(processes(stop))
         if server is not None:
             group.keep("database", _keep_database(server, stop))
-        environ = _environ(settings, dsn)
+        await _migrate(dsn, own=server is not None, stop=stop)
         origin = await _origin(wish, folders, group, environ=environ, say=say)
         common = [*(f"--pilot={folder}" for folder in folders), *origin.arguments(), *_replay_argument(wish)]
         await group.start(child("pipeline", common, environ=environ))
         await group.start(child("web", common, environ=environ, ready="listening"))
         if origin.address is not None:
             await wait_for_members(plan.streams, own_address(settings), within=_FIRST_MEMBERS_WITHIN, stop=stop)
-        _announce(plan, settings, say)
         if not stop.is_set():
+            _announce(plan, settings, say)
             say(f"ready {settings.base_url}/")
-        replay = origin.address if wish.replay is not None else None
+        replay = None if wish.replay is None else Replay(dsn=dsn, last=_last_documents(plan, wish.replay))
         await report_progress(plan, own_address(settings), replay=replay, stop=stop)
 
 
@@ -143,6 +146,15 @@ def _documents(wish: Up, plan: Plan) -> Mapping[str, Sequence[Path]]:
     return documents
 
 
+def _last_documents(plan: Plan, folder: Path) -> Mapping[str, Path]:
+    """Name the last recorded document of each source."""
+    found = {}
+    for source in plan.sources:
+        (documents,) = recorded(replace(plan, sources=(source,)), folder).values()
+        found[source.name] = documents[-1]
+    return found
+
+
 def _require_free_port(settings: Settings) -> None:
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -176,15 +188,46 @@ async def _keep_database(server: EmbeddedPostgres, stop: asyncio.Event) -> None:
     while not stop.is_set():
         if server.poll() is not None:
             _log.warning("process died", process="database", status=server.poll())
-            server.start()
+            # In a thread of the pool, which lives until the loop ends: recovery may take a while, and meanwhile the
+            # other processes are watched and a stop is heard.
+            await asyncio.to_thread(server.start)
         await asyncio.sleep(0.2)
+
+
+async def _migrate(dsn: str, *, own: bool, stop: asyncio.Event) -> None:
+    """Bring the schema up to date; our `own` database may die while we do and comes back, another's must be there.
+
+    Raises:
+        ConfigError: the configured database cannot be used.
+        LogError: our own did not come back in time.
+
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _DATABASE_WITHIN.total_seconds()
+    while not stop.is_set():
+        try:
+            await migrate(dsn)
+        except LogError as error:
+            if not own:
+                fix = "start that PostgreSQL or mend the address; without SF_DATABASE_URL one comes along"
+                raise ConfigError([Problem(where="SF_DATABASE_URL", what=error.what, fix=fix)], where="up") from error
+            if not error.retriable or clock() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 def _environ(settings: Settings, dsn: str) -> Mapping[str, str]:
     metrics = settings.data / "metrics"
-    metrics.mkdir(parents=True, exist_ok=True)
-    for old in metrics.glob("*.db"):
-        old.unlink()
+    try:
+        metrics.mkdir(parents=True, exist_ok=True)
+        for old in metrics.glob("*.db"):
+            old.unlink()
+    except OSError as error:
+        what = f"cannot be used as data folder: {(error.strerror or str(error)).lower()}"
+        fix = "let this user read and write it, or choose another with --data FOLDER (SF_DATA)"
+        raise ConfigError([Problem(where=str(settings.data), what=what, fix=fix)], where="the data folder") from error
     return {
         "SF_DATABASE_URL": dsn,
         "SF_DATA": str(settings.data),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from streams.errors import SmartFlandersError
+from streams.errors import ConfigError, Problem, SmartFlandersError
 from streams.logs import logger
 
 # prctl(2): the signal a process receives when its parent dies; 1 is PR_SET_PDEATHSIG.
@@ -45,11 +45,27 @@ class Child:
     on_ready: Callable[[str], None] | None = None
 
 
-def die_with_parent() -> None:
-    """Ask the kernel (Linux) to end this process when its parent dies, however it dies.
+def _bound_to_us() -> Callable[[], None] | None:
+    """Return what a child calls before it becomes the program: the kernel (Linux) kills it when we die, however we die.
 
-    Without this, `kill -9` of the supervisor would leave children that hold the port and the write lock.
+    Without this, `kill -9` of the supervisor would leave children that hold the port and the write lock; done by the
+    program itself it would come a second too late, after its imports.
     """
+    if sys.platform != "linux":
+        return None
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        # The parent may have died before the line above took effect.
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return bind
+
+
+def die_with_parent() -> None:
+    """Ask the kernel (Linux) to end this process when its parent dies, however it dies."""
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -59,28 +75,32 @@ def die_with_parent() -> None:
 
 
 class Processes:
-    """Runs children until told to stop; `start` returns when the child is ready."""
+    """Runs children until told to stop; `start` returns when the child is ready.
+
+    The first failure for good sets `stop`, so that everything ends in order; `failures` keeps it.
+    """
 
     def __init__(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         self._group = group
         self._stop = stop
+        self.failures: list[SmartFlandersError] = []
 
     async def start(self, child: Child, *, within: timedelta = timedelta(seconds=60)) -> None:
-        """Start a child and wait for its ready line.
+        """Start a child and wait for its ready line, or until told to stop.
+
+        A child that dies before it is ready is started again like any other: the database may be away for a moment.
 
         Raises:
-            SmartFlandersError: it ended or stayed silent instead.
+            SmartFlandersError: it was not ready in time.
 
         """
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        task = self._group.create_task(self._keep_alive(child, ready), name=child.name)
+        task = self._group.create_task(self._guarded(child.name, self._keep_alive(child, ready)), name=child.name)
         if child.ready is None:
             return
         both: set[asyncio.Future[Any]] = {ready, task}
-        done, _ = await asyncio.wait(both, timeout=within.total_seconds(), return_when="FIRST_COMPLETED")
-        if ready not in done:
-            if task in done:
-                task.result()
+        await asyncio.wait(both, timeout=within.total_seconds(), return_when="FIRST_COMPLETED")
+        if not ready.done() and not self._stop.is_set():
             raise SmartFlandersError(
                 f"the {child.name} process was not ready within {within.total_seconds():.0f} s",
                 where="up",
@@ -89,7 +109,22 @@ class Processes:
 
     def keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run something else beside the children; when it fails, everything stops."""
-        self._group.create_task(work, name=name)
+        self._group.create_task(self._guarded(name, work), name=name)
+
+    def fail(self, error: SmartFlandersError) -> None:
+        """Stop everything because of this."""
+        self.failures.append(error)
+        self._stop.set()
+
+    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Turn a failure into a stop in order; left to the task group it would cancel whoever ends the children."""
+        try:
+            await work
+        except SmartFlandersError as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001 - a defect of one part must not leave the others running
+            what = f"ended by a defect: {type(error).__name__}: {error}"
+            self.fail(SmartFlandersError(what, where=name, fix="report it with the lines above"))
 
     async def _keep_alive(self, child: Child, ready: asyncio.Future[str]) -> None:
         pause = _FIRST_RESTART
@@ -99,12 +134,9 @@ class Processes:
             status = await self._run_once(child, ready)
             if self._stop.is_set():
                 return
-            if status == 2 or (status != 0 and child.ready is not None and not ready.done()):
-                raise SmartFlandersError(
-                    f"the {child.name} process ended with status {status}",
-                    where="up",
-                    fix="mend what it said above",
-                )
+            if status == 2:
+                ended = Problem(where=child.name, what="the process ended with status 2", fix="mend what it said above")
+                raise ConfigError([ended], where="up")
             pause = _FIRST_RESTART if loop.time() - began > _HEALTHY_AFTER.total_seconds() else pause
             _log.warning("process died", process=child.name, status=status, restart_in=pause.total_seconds())
             with suppress(TimeoutError):
@@ -119,6 +151,7 @@ class Processes:
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C reaches the whole foreground group; children wait for the supervisor's word instead.
             start_new_session=True,
+            preexec_fn=_bound_to_us(),
         )
         reader = self._group.create_task(_follow(child, process.stdout, ready), name=f"{child.name} output")
         ended = self._group.create_task(process.wait(), name=f"{child.name} end")
@@ -159,9 +192,19 @@ async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) ->
 
 @asynccontextmanager
 async def processes(stop: asyncio.Event) -> AsyncIterator[Processes]:
-    """Open a supervisor; leaving the block sets `stop` and waits until every child has ended."""
+    """Open a supervisor; leaving the block sets `stop` and waits until every child has ended.
+
+    Raises:
+        SmartFlandersError: what the block or one of the children failed with, first of all.
+
+    """
     async with asyncio.TaskGroup() as group:
+        running = Processes(group, stop)
         try:
-            yield Processes(group, stop)
+            yield running
+        except SmartFlandersError as error:
+            running.fail(error)
         finally:
             stop.set()
+    if running.failures:
+        raise running.failures[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import gzip
 import re
 import sys
 import urllib.request
@@ -11,10 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from urllib.error import URLError
 
 from ldes_server.model import Stream
+from ldes_server.postgres_store import PostgresStore
 from smartflanders.pilots import Plan
+from streams.errors import LogError, StoreError
+from streams.log import Log
+from streams.postgres_log import PostgresLog
+from streams.record import Payload, members_topic, raw_topic, state_topic
 
 # Progress that is not a terminal's is a line every ten seconds.
 _EVERY = timedelta(seconds=10)
@@ -40,6 +46,14 @@ class Flow:
         refused = f"{self.refused} refused" + (f" ({reasons})" if reasons else "")
         failed = f"; {self.failed_polls} polls failed" if self.failed_polls else ""
         return f"{self.items} items: {self.members} members, {self.unchanged} unchanged, {refused}{failed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What tells that a replay is over: the database, and the last recorded document of each source."""
+
+    dsn: str
+    last: Mapping[str, Path]
 
 
 def read_flows(metrics: str, plan: Plan) -> dict[str, Flow]:
@@ -80,17 +94,17 @@ async def wait_for_members(streams: Sequence[Stream], port_url: str, *, within: 
             await _pause(stop, _LOOK_EVERY)
 
 
-async def report_progress(plan: Plan, port_url: str, *, replay: str | None, stop: asyncio.Event) -> None:
-    """Tell every ten seconds what flowed, on standard error; tell a finished replay once, on standard output.
-
-    `replay` is the address of the replay server, None when nothing is replayed.
-    """
+async def report_progress(plan: Plan, port_url: str, *, replay: Replay | None, stop: asyncio.Event) -> None:
+    """Tell every ten seconds what flowed, on standard error; tell a finished `replay` once, on standard output."""
     told: dict[str, Flow] = {}
     replaying = replay
     while not stop.is_set():
         await _pause(stop, timedelta(seconds=1) if replaying else _EVERY)
-        flows = read_flows((await fetch(f"{port_url}/metrics")).decode(), plan)
-        if replaying and await _replayed(replaying) and flows == told and not any(flow.lag for flow in flows.values()):
+        metrics = await fetch(f"{port_url}/metrics")
+        if not metrics:
+            continue
+        flows = read_flows(metrics.decode(), plan)
+        if replaying and flows == told and await is_complete(replaying, plan):
             for name, flow in flows.items():
                 print(f"replayed {name}: {flow}", flush=True)  # noqa: T201 - a result of `up --replay`
             print("replay complete", flush=True)  # noqa: T201
@@ -98,15 +112,38 @@ async def report_progress(plan: Plan, port_url: str, *, replay: str | None, stop
         for name, flow in flows.items():
             if flow != told.get(name):
                 print(f"{name}: {flow}", file=sys.stderr, flush=True)  # noqa: T201 - progress
-        told = flows or told
+        told = flows
 
 
-async def _replayed(address: str) -> bool:
-    """Whether every recorded document was fetched completely."""
-    with suppress(ValueError):
-        progress = json.loads(await fetch(f"{address}/-/progress"))
-        return all(entry["served"] >= entry["files"] for entry in progress.values())
+async def is_complete(replay: Replay, plan: Plan) -> bool:
+    """Whether the last document of every source is in the log, and everything in the log is published.
+
+    Asks the log and the store: metrics do not know what a killed process had in hand.
+    """
+    with suppress(LogError, StoreError):
+        async with PostgresLog(replay.dsn, connections=1) as log, PostgresStore(replay.dsn, base_url="") as store:
+            for source in plan.sources:
+                if not await _normalised(source.name, replay.last[source.name], log):
+                    return False
+            for stream in plan.streams:
+                newest = await log.last(members_topic(stream.name))
+                if newest is not None and (await store.head(stream.name)).position < newest.offset:
+                    return False
+        return True
     return False
+
+
+async def _normalised(source: str, last: Path, log: Log) -> bool:
+    """Whether the normaliser is done with the newest payload, and that is the last document."""
+    raw, state = await log.last(raw_topic(source)), await log.last(state_topic(source))
+    if raw is None or state is None or state.record.headers.get("offset") != str(raw.offset).encode():
+        return False
+    return Payload.from_record(raw.record).body == await asyncio.to_thread(_document, last)
+
+
+def _document(file: Path) -> bytes:
+    body = file.read_bytes()
+    return gzip.decompress(body) if file.suffix == ".gz" else body
 
 
 async def fetch(url: str) -> bytes:
