@@ -24,10 +24,10 @@ up: .venv/run.stamp ## start the platform with its demo city: make up PORT=8123 
 
 test: .venv/dev.stamp ## run everything that guards the code: checks, then all tests
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not benchmark"
 
 quick: .venv/dev.stamp ## run the tests that take seconds
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not benchmark"
 
 check: .venv/dev.stamp ## lint, types, layering, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
