@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper, Tables
 from ingest.memory import NEVER, Memory, Seen, bounded
 from ingest.source import Publish, Source
-from streams.errors import LogError
+from streams.batches import next_batch
 from streams.log import Log
 from streams.logs import logger
 from streams.metrics import ITEMS, ITEMS_IN, LAG, NEWEST_OBSERVED, REJECTIONS
@@ -196,7 +196,7 @@ async def run_normaliser(source: Source, mapper: Mapper, log: Log, *, stop: asyn
     offset, memory = await _resume(source, log)
     lookups = Lookups(source.lookups, log)
     batches = log.read(raw_topic(source.name), after=offset, limit=_READ)
-    while entries := await _next(batches, stop):
+    while entries := await next_batch(batches, stop):
         for portion in _portions(entries):
             if not await _tables_ready(source, lookups, stop):
                 return
@@ -279,28 +279,3 @@ async def _count(source: Source, outcome: Outcome, log: Log, *, offset: int) -> 
     LAG.labels(role="normalise", name=name).set(max(0, last.offset - offset) if last else 0)
     counts = {"items": outcome.items, "members": len(outcome.members), "unchanged": outcome.unchanged}
     _log.debug("normalised", source=name, **counts, rejected=dict(reasons))
-
-
-async def _next(batches: AsyncIterator[Sequence[Entry]], stop: asyncio.Event) -> Sequence[Entry]:
-    """Wait for a batch or for the stop, whichever comes first; nothing means stop."""
-    if stop.is_set():
-        return ()
-    async with asyncio.TaskGroup() as group:
-        reading = group.create_task(_read(batches), name="next batch")
-        stopping = group.create_task(stop.wait(), name="stop")
-        await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-        # Cancelling a read that waits loses nothing (streams.log.Log.read).
-        reading.cancel()
-        stopping.cancel()
-    entries = () if reading.cancelled() else reading.result()
-    if isinstance(entries, LogError):
-        raise entries
-    return entries
-
-
-async def _read(batches: AsyncIterator[Sequence[Entry]]) -> Sequence[Entry] | LogError:
-    # As a value, so that the task group does not wrap it and supervision sees whether it is retriable.
-    try:
-        return await anext(batches, ())
-    except LogError as error:
-        return error

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import orjson
 
 from ldes_server.model import Head, Placed, Published, Stream
 from ldes_server.store import MemberSink
-from streams.errors import LogError
+from streams.batches import next_batch
 from streams.log import Log
 from streams.logs import logger
 from streams.metrics import (
@@ -124,7 +124,7 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
     await sink.ensure_stream(stream)
     head = await sink.head(stream.name)
     batches = log.read(members_topic(stream.name), after=head.position, limit=BATCH)
-    while entries := await _next(batches, stop):
+    while entries := await next_batch(batches, stop):
         start = time.perf_counter()
         known = await sink.known(stream.name, claimed(entries))
         placed = place(entries, stream, head=head, known=known)
@@ -147,28 +147,3 @@ def _count(name: str, placed: Placed, *, seconds: float) -> None:
     if placed.foreign:
         _log.warning("foreign records skipped", stream=name, count=len(placed.foreign), first=placed.foreign[0])
     _log.debug("batch written", stream=name, members=len(placed.members), duplicates=placed.duplicates)
-
-
-async def _next(batches: AsyncIterator[Sequence[Entry]], stop: asyncio.Event) -> Sequence[Entry]:
-    """Wait for a batch or for the stop, whichever comes first; nothing means stop."""
-    if stop.is_set():
-        return ()
-    async with asyncio.TaskGroup() as group:
-        reading = group.create_task(_read(batches), name="next batch")
-        stopping = group.create_task(stop.wait(), name="stop")
-        await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-        # Cancelling a read that waits loses nothing (streams.log.Log.read).
-        reading.cancel()
-        stopping.cancel()
-    entries = () if reading.cancelled() else reading.result()
-    if isinstance(entries, LogError):
-        raise entries
-    return entries
-
-
-async def _read(batches: AsyncIterator[Sequence[Entry]]) -> Sequence[Entry] | LogError:
-    # As a value, so that the task group does not wrap it and supervision sees whether it is retriable.
-    try:
-        return await anext(batches, ())
-    except LogError as error:
-        return error
