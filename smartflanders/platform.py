@@ -95,7 +95,7 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
         if not stop.is_set():
             _announce(plan, settings, say)
             say(f"ready {settings.base_url}/")
-        replay = None if wish.replay is None else Replay(dsn=dsn, last=_last_documents(plan, wish.replay))
+        replay = None if wish.replay is None else Replay(dsn=dsn, documents=_by_source(plan, wish.replay))
         await report_progress(plan, own_address(settings), replay=replay, stop=stop)
 
 
@@ -146,12 +146,11 @@ def _documents(wish: Up, plan: Plan) -> Mapping[str, Sequence[Path]]:
     return documents
 
 
-def _last_documents(plan: Plan, folder: Path) -> Mapping[str, Path]:
-    """Name the last recorded document of each source."""
+def _by_source(plan: Plan, folder: Path) -> Mapping[str, Sequence[Path]]:
+    """Find the recorded documents of each source, in the order in which they are served."""
     found = {}
     for source in plan.sources:
-        (documents,) = recorded(replace(plan, sources=(source,)), folder).values()
-        found[source.name] = documents[-1]
+        (found[source.name],) = recorded(replace(plan, sources=(source,)), folder).values()
     return found
 
 

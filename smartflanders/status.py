@@ -40,6 +40,8 @@ class Flow:
     reasons: Mapping[str, int] = field(default_factory=dict)
     failed_polls: int = 0
     lag: int = 0
+    # Answered polls, with or without news; they go on when nothing flows any more.
+    polls: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.reasons.items()))
@@ -50,10 +52,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What tells that a replay is over: the database, and the last recorded document of each source."""
+    """What tells that a replay is over: the database, and the recorded documents of each source."""
 
     dsn: str
-    last: Mapping[str, Path]
+    documents: Mapping[str, Sequence[Path]]
 
 
 def read_flows(metrics: str, plan: Plan) -> dict[str, Flow]:
@@ -70,13 +72,15 @@ def read_flows(metrics: str, plan: Plan) -> dict[str, Flow]:
     flows = {}
     for source in plan.sources:
         items = of("sf_items_total", source.name)
+        polls = of("sf_polls_total", source.name)
         flows[source.name] = Flow(
             items=values.get(("sf_items_in_total", source.name), 0),
             members=items.get("member", 0),
             unchanged=items.get("unchanged", 0),
             refused=items.get("rejected", 0),
             reasons={name: count for name, count in of("sf_rejections_total", source.name).items() if count},
-            failed_polls=of("sf_polls_total", source.name).get("failed", 0),
+            failed_polls=polls.get("failed", 0),
+            polls=polls.get("news", 0) + polls.get("empty", 0),
             lag=values.get(("sf_loop_lag_entries", source.name, "normalise"), 0)
             + values.get(("sf_loop_lag_entries", source.stream, "write"), 0),
         )
@@ -104,7 +108,7 @@ async def report_progress(plan: Plan, port_url: str, *, replay: Replay | None, s
         if not metrics:
             continue
         flows = read_flows(metrics.decode(), plan)
-        if replaying and flows == told and await is_complete(replaying, plan):
+        if replaying and flows == told and await is_complete(replaying, plan, flows):
             for name, flow in flows.items():
                 print(f"replayed {name}: {flow}", flush=True)  # noqa: T201 - a result of `up --replay`
             print("replay complete", flush=True)  # noqa: T201
@@ -115,15 +119,17 @@ async def report_progress(plan: Plan, port_url: str, *, replay: Replay | None, s
         told = flows
 
 
-async def is_complete(replay: Replay, plan: Plan) -> bool:
-    """Whether the last document of every source is in the log, and everything in the log is published.
+async def is_complete(replay: Replay, plan: Plan, flows: Mapping[str, Flow]) -> bool:
+    """Whether every source was asked for all of its documents, its last one is in the log, and all of it is published.
 
-    Asks the log and the store: metrics do not know what a killed process had in hand.
+    Asks the log and the store, too: metrics do not know what a killed process had in hand.
     """
+    if any(flows[name].polls < len(documents) for name, documents in replay.documents.items()):
+        return False
     with suppress(LogError, StoreError):
         async with PostgresLog(replay.dsn, connections=1) as log, PostgresStore(replay.dsn, base_url="") as store:
             for source in plan.sources:
-                if not await _normalised(source.name, replay.last[source.name], log):
+                if not await _normalised(source.name, replay.documents[source.name][-1], log):
                     return False
             for stream in plan.streams:
                 newest = await log.last(members_topic(stream.name))
