@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pyld import jsonld
+
+from tests.support.graphs import Triple, literal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
@@ -44,3 +48,21 @@ def members(root: str) -> list[dict[str, Any]]:
     """Return every member of a view, in the order of the sequence numbers."""
     found = [member for page in crawl(root) for member in page.document.get("member", [])]
     return sorted(found, key=lambda member: int(member["sequence"]))
+
+
+def triples(page: Fetched, *, every: int = 1) -> Iterator[Triple]:
+    """Read a page as RDF with pyld; of its members only each `every`th, since pyld takes milliseconds for one."""
+    document = dict(page.document)
+    document["member"] = document.get("member", [])[::every]
+    for triple in jsonld.to_rdf(document)["@default"]:
+        subject, value = triple["subject"], triple["object"]
+        yield _term(subject, page.url), triple["predicate"]["value"], _term(value, page.url)
+
+
+def _term(term: dict[str, str], scope: str) -> str:
+    """Spell a term of pyld; blank nodes with their page, so that pages can be read together."""
+    if term["type"] == "IRI":
+        return f"<{term['value']}>"
+    if term["type"] == "blank node":
+        return f"{term['value']}@{scope}"
+    return literal(term["value"], datatype=term["datatype"], language=term.get("language", ""))

@@ -39,6 +39,7 @@ class Running:
         self.data = data
         self.port = port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
+        self.public = (environ or {}).get("SF_BASE_URL", self.base)
         self.lines: list[str] = []
         self._arguments = arguments
         self._environ = dict(environ or {})
@@ -59,7 +60,7 @@ class Running:
                 text=True,
             )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        self.wait_for(f"ready {self.base}/", within=within)
+        self.wait_for(f"ready {self.public}/", within=within)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
