@@ -1,0 +1,137 @@
+"""Two npm clients that nobody here wrote replicate our feeds, count and content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import PART
+from tests.support import crawl
+from tests.support.clients import AcceptProxy, run_older, run_reference
+from tests.support.graphs import GENERATED_AT, SEQUENCE, Node, lacking, members, parse
+from tests.support.running import Running, free_port
+
+STREAMS = ("gent-parking", "miv-meetpunten", "miv-verkeer")
+# What ldes-client can read, in the order in which it prefers them.
+FORMATS = ("application/n-quads", "application/trig", "application/ld+json", "application/n-triples", "text/turtle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fed:
+    """A feed that stands still, and the proxy at its public address."""
+
+    proxy: AcceptProxy
+    expected: Mapping[str, Mapping[str, Node]]
+
+    def root(self, stream: str) -> str:
+        """Return the address of a stream."""
+        return f"{self.proxy.base}/{stream}"
+
+
+def read(base: str, stream: str, *, every: int = 1) -> dict[str, Node]:
+    """Read a stream independently: our JSON-LD pages by plain HTTP, as RDF with pyld; or each `every`th of a page."""
+    pages = crawl.crawl(f"{base}/{stream}/log")
+    return members(triple for page in pages for triple in crawl.triples(page, every=every))
+
+
+@pytest.fixture(scope="module")
+def fed(part: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fed]:
+    """Publish a part of the recordings once for the module, at the public address of a proxy."""
+    port, public = free_port(), free_port()
+    environ = {"SF_BASE_URL": f"http://127.0.0.1:{public}"}
+    data = tmp_path_factory.mktemp("fed") / "data"
+    with (
+        AcceptProxy(public, f"http://127.0.0.1:{port}") as proxy,
+        Running(data, "--replay", str(part), port=port, environ=environ) as running,
+    ):
+        running.wait_for("replay complete", within=60)
+        yield Fed(proxy=proxy, expected={stream: read(proxy.base, stream) for stream in STREAMS})
+
+
+def same(found: Mapping[str, Node], expected: Mapping[str, Node]) -> None:
+    """Check that a client found these members, and that it says the same of each."""
+    assert found.keys() == expected.keys()
+    assert [name for name, node in expected.items() if found[name].spelled != node.spelled] == []
+
+
+def sequences(printed: str) -> list[int]:
+    """Return the sequence number of every member that a client printed, as often as it did."""
+    return [int(value[1 : value.rindex('"')]) for _, predicate, value in parse(printed) if predicate == SEQUENCE]
+
+
+def test_the_feed_is_large_enough_to_judge_clients(fed: Fed) -> None:
+    """The part that clients replicate spans several pages in two of three streams, and none is empty."""
+    assert len(fed.expected["miv-verkeer"]) == len(fed.expected["miv-meetpunten"]) == PART
+    assert fed.expected["gent-parking"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_the_reference_client_replicates_every_stream_in_every_format(fed: Fed, media_type: str) -> None:
+    """In each format it can read ldes-client gets every member once, with all that is said of it, oldest first."""
+    fed.proxy.only(media_type)
+    for stream in STREAMS:
+        printed = run_reference(fed.root(stream))
+        found = members(parse(printed))
+        same(found, fed.expected[stream])
+        assert len(sequences(printed)) == len(found)
+        times = [node.one(GENERATED_AT) for node in found.values()]
+        assert times == sorted(times)
+    assert fed.proxy.served.keys() == {media_type}
+
+
+@pytest.mark.slow
+def test_the_older_client_replicates_every_stream(fed: Fed) -> None:
+    """actor-init gets every member, and of each all but quads with an IRI it has already met in that member.
+
+    Version 4.0.9 drops, within one member, each quad whose object is an IRI that another quad of the member already
+    had as its object, such as the same type on a second nested node. So what it prints must be part of what is
+    published, and each quad it lacks must have an IRI as object that it did print in that member.
+    """
+    fed.proxy.only(None)
+    for stream in STREAMS:
+        printed = run_older(fed.root(stream))
+        found = members(parse(printed))
+        assert sorted(sequences(printed)) == list(range(len(fed.expected[stream])))
+        assert found.keys() == fed.expected[stream].keys()
+        for name, whole in fed.expected[stream].items():
+            missing = lacking(whole, found[name])
+            assert missing is not None, f"says something else of {name}"
+            assert {value for _, value in missing} <= {value for value in found[name].objects() if value[0] == "<"}
+    assert fed.proxy.served.keys() == {"application/ld+json"}
+
+
+@pytest.mark.slow
+def test_a_client_with_saved_state_finds_exactly_what_is_new(recordings: Path, part: Path, tmp_path: Path) -> None:
+    """ldes-client stops, the feed grows by several pages, and it finds all of the rest; a fresh copy is complete.
+
+    It may tell again what stands on pages that were still open, so what it finds is judged as a set.
+    """
+    port = free_port()
+    before = {}
+    with Running(tmp_path / "data", "--replay", str(part), port=port) as running:
+        running.wait_for("replay complete", within=60)
+        for stream in STREAMS:
+            printed = run_reference(f"{running.base}/{stream}", state=tmp_path / stream)
+            before[stream] = set(sequences(printed))
+            assert before[stream] == set(range(len(crawl.members(f"{running.base}/{stream}/log"))))
+    with Running(tmp_path / "data", "--replay", str(recordings), port=port) as running:
+        running.wait_for("replay complete", within=60)
+        for stream in STREAMS:
+            published = crawl.members(f"{running.base}/{stream}/log")
+            after = set(sequences(run_reference(f"{running.base}/{stream}", state=tmp_path / stream)))
+            assert len(published) > len(before[stream])
+            assert after - before[stream] == set(range(len(before[stream]), len(published)))
+            assert len(after & before[stream]) < 250
+            _check_fresh_copy(running.base, stream, [member["@id"] for member in published])
+
+
+def _check_fresh_copy(base: str, stream: str, published: list[str]) -> None:
+    """Replicate a whole stream; check every identity, and the content of each twentieth member of a page."""
+    found = members(parse(run_reference(f"{base}/{stream}")))
+    assert found.keys() == set(published)
+    sample = read(base, stream, every=20)
+    same({name: found[name] for name in sample}, sample)

@@ -1,0 +1,136 @@
+"""Two LDES clients that nobody here wrote, from npm; and a proxy that makes them ask for the format we choose."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import subprocess
+import threading
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+from aiohttp import ClientSession, DummyCookieJar, web
+
+from tests.support.running import ROOT
+
+# Each in a folder of its own: the older client's components loader reads every package beside it.
+REFERENCE, OLDER = "ldes-client", "actor-init"
+_BINARIES = {REFERENCE: "ldes-client", OLDER: "actor-init-ldes-client"}
+_INSTALL_WITHIN, _RUN_WITHIN = 300.0, 240.0
+# Belong to one connection, not to what is handed on.
+_HOP = frozenset({"host", "connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+def client(name: str) -> Path:
+    """Return the command of a client, installed when it is not yet, or when its lock has changed.
+
+    Skips the test where node or npm are not there; in CI (CI=true) that is a failure.
+    """
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if absent:
+        reason = f"{' and '.join(absent)} not found: install Node.js 20 to run the clients nobody here wrote"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    ordered = ROOT / "tests" / "clients" / name
+    files = [ordered / "package.json", ordered / "package-lock.json"]
+    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    folder = ROOT / ".cache" / "clients" / name
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
+        _install(folder, files)
+        stamp.write_text(wanted, "utf-8")
+    return folder / "node_modules" / ".bin" / _BINARIES[name]
+
+
+def _install(folder: Path, files: list[Path]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "installed").unlink(missing_ok=True)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
+    assert done.returncode == 0, f"{' '.join(command)} in {folder}:\n{done.stderr[-4000:]}"
+
+
+def run_reference(url: str, *, state: Path | None = None) -> str:
+    """Replicate a feed with ldes-client in its ordered mode; return the triples it prints.
+
+    With `state` it goes on where the run before ended.
+    """
+    remembered = [] if state is None else ["-s", str(state)]
+    return _run([str(client(REFERENCE)), "-o", "ascending", *remembered, url])
+
+
+def run_older(url: str) -> str:
+    """Replicate a feed once with actor-init-ldes-client; return the triples it prints."""
+    return _run([str(client(OLDER)), "--disableSynchronization", "true", "--mimeType", "application/n-quads", url])
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_RUN_WITHIN, check=False)
+    assert done.returncode == 0, f"{command[1:]} ended with {done.returncode}:\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+class AcceptProxy:
+    """Hands requests on, with the Accept header we choose; entering starts it in a thread of its own.
+
+    The feed behind it must have `base` as its public address, so that what a page says of itself is true.
+    """
+
+    def __init__(self, port: int, upstream: str) -> None:
+        self.base = f"http://127.0.0.1:{port}"
+        self.accept: str | None = None
+        self.served: Counter[str] = Counter()
+        self._port = port
+        self._upstream = upstream
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def only(self, media_type: str | None) -> None:
+        """From now on ask for this media type, whatever the client wishes; None asks for what it wishes."""
+        self.accept = media_type
+        self.served.clear()
+
+    async def _start(self) -> None:
+        self._session = ClientSession(auto_decompress=False, cookie_jar=DummyCookieJar())
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._hand_on)
+        self._runner = web.AppRunner(application)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+
+    async def _hand_on(self, request: web.Request) -> web.Response:
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
+        if self.accept is not None:
+            headers["Accept"] = self.accept
+        url = f"{self._upstream}{request.path_qs}"
+        async with self._session.request(request.method, url, headers=headers, allow_redirects=False) as answer:
+            body = await answer.read()
+            kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
+            if answer.status == 200:
+                self.served[answer.content_type] += 1
+            return web.Response(status=answer.status, headers=kept, body=body)
+
+    async def _close(self) -> None:
+        await self._runner.cleanup()
+        await self._session.close()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
