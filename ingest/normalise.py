@@ -208,6 +208,11 @@ async def run_normaliser(source: Source, mapper: Mapper, log: Log, *, stop: asyn
                 return
 
 
+async def checkpoint_offset(source: Source, log: Log) -> int:
+    """Return the newest raw offset that a restarted normaliser would not read again, -1 for none."""
+    return (await _resume(source, log))[0]
+
+
 async def _resume(source: Source, log: Log) -> tuple[int, Memory]:
     """Return where the last run ended; from the start when there is no checkpoint that can be read."""
     entry = await log.last(state_topic(source.name))

@@ -9,13 +9,13 @@ from functools import partial
 from ingest.collect import collect
 from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
-from ingest.normalise import run_normaliser
+from ingest.normalise import checkpoint_offset, run_normaliser
 from ingest.source import Source
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
 from smartflanders.pilots import Plan
-from streams.postgres_log import PostgresLog, run_retention
+from streams.postgres_log import Keep, PostgresLog, run_retention
 from streams.record import members_topic, raw_topic, rejected_topic, state_topic
 from streams.settings import Settings
 from streams.supervise import Job, supervise
@@ -34,7 +34,7 @@ async def run_pipeline(plan: Plan, settings: Settings, dsn: str, *, stop: asynci
             jobs[f"normalise {source.name}"] = partial(_normalise, source, log, settings, stop)
         for stream in plan.streams:
             jobs[f"write {stream.name}"] = partial(_write, stream, log, store, stop)
-        jobs["retention"] = partial(run_retention, log, _kept_for(plan, settings), stop=stop)
+        jobs["retention"] = partial(run_retention, log, _keeps(plan, settings, log, store), stop=stop)
         await supervise(jobs, stop=stop, grace=_GRACE)
 
 
@@ -52,13 +52,21 @@ async def _write(stream: Stream, log: PostgresLog, store: PostgresStore, stop: a
     await run_writer(stream, log, store, stop=stop)
 
 
-def _kept_for(plan: Plan, settings: Settings) -> dict[str, timedelta]:
+def _keeps(plan: Plan, settings: Settings, log: PostgresLog, store: PostgresStore) -> list[Keep]:
     """Say how long each topic keeps its entries; checkpoints need only the newest, which is never dropped."""
-    kept: dict[str, timedelta] = {}
+    keeps: list[Keep] = []
     for source in plan.sources:
-        kept[raw_topic(source.name)] = settings.raw_retention
-        kept[rejected_topic(source.name)] = settings.raw_retention
-        kept[state_topic(source.name)] = timedelta(minutes=10)
+        done = partial(checkpoint_offset, source, log)
+        keeps += [
+            Keep(topic=raw_topic(source.name), older_than=settings.raw_retention, done=done),
+            Keep(topic=rejected_topic(source.name), older_than=settings.raw_retention),
+            Keep(topic=state_topic(source.name), older_than=timedelta(minutes=10)),
+        ]
     for stream in plan.streams:
-        kept[members_topic(stream.name)] = settings.member_retention
-    return kept
+        written = partial(_written, stream, store)
+        keeps.append(Keep(topic=members_topic(stream.name), older_than=settings.member_retention, done=written))
+    return keeps
+
+
+async def _written(stream: Stream, store: PostgresStore) -> int:
+    return (await store.head(stream.name)).position

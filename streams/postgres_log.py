@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -50,7 +51,7 @@ def translated(doing: str) -> Iterator[None]:
         fix = (
             "none needed: it is tried again; if it stays, see whether PostgreSQL runs and SF_DATABASE_URL is right"
             if retriable
-            else "see PostgreSQL's log; run `smartflanders doctor` to check the database and its schema"
+            else "see PostgreSQL's log; run `smartflanders migrate --dry-run` to see whether its schema is older"
         )
         what = f"PostgreSQL could not {doing}: {type(error).__name__}: {error}".rstrip(": ")
         raise LogError(what, where="log", fix=fix, retriable=retriable) from error
@@ -187,15 +188,19 @@ class PostgresLog:
             number = await connection.fetchval(QUERIES["committed"], group, topic)
         return -1 if number is None else int(number)
 
-    async def expire(self, topic: str, older_than: timedelta) -> int:
-        """Drop the entries older than this, never the newest one, and return how many there were."""
+    async def expire(self, topic: str, older_than: timedelta, *, done: int | None = None) -> int:
+        """Drop the entries older than this, never the newest one, and return how many there were.
+
+        With `done`, nothing after that offset is dropped: its reader has not come there yet.
+        """
         dropped = 0
         async with self._connection("drop old entries") as connection:
             bounds = await connection.fetchrow(QUERIES["kept"], topic, older_than)
             if bounds is None or bounds["oldest"] is None:
                 return 0
-            for start in range(bounds["oldest"], bounds["keep"], _DROP_AT_ONCE):
-                end = min(start + _DROP_AT_ONCE, bounds["keep"])
+            keep = bounds["keep"] if done is None else min(bounds["keep"], done + 1)
+            for start in range(bounds["oldest"], keep, _DROP_AT_ONCE):
+                end = min(start + _DROP_AT_ONCE, keep)
                 done = await connection.execute(QUERIES["drop"], bounds["id"], start, end)
                 dropped += int(done.split()[-1])
         return dropped
@@ -235,17 +240,25 @@ def _entry(row: Any) -> Entry:
     return Entry(offset=row["number"], at=row["at"], record=record)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How long a topic keeps its entries. What `done` has not reached stays, however old: a reader that was down for
+    a week must find everything it missed.
+    """
+
+    topic: str
+    older_than: timedelta
+    done: Callable[[], Awaitable[int]] | None = None
+
+
 async def run_retention(
-    log: PostgresLog,
-    kept: Mapping[str, timedelta],
-    *,
-    stop: asyncio.Event,
-    every: timedelta = timedelta(minutes=1),
+    log: PostgresLog, keeps: Sequence[Keep], *, stop: asyncio.Event, every: timedelta = timedelta(minutes=1)
 ) -> None:
-    """Drop what is older than `kept` says, topic by topic, at once and then every so often, until `stop` is set."""
+    """Drop what is old enough, topic by topic, at once and then every so often, until `stop` is set."""
     while not stop.is_set():
-        for topic, older_than in kept.items():
-            await log.expire(topic, older_than)
+        for keep in keeps:
+            done = None if keep.done is None else await keep.done()
+            await log.expire(keep.topic, keep.older_than, done=done)
         with suppress(TimeoutError):
             async with asyncio.timeout(every.total_seconds()):
                 await stop.wait()

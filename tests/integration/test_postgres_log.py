@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from smartflanders.embedded import EmbeddedPostgres
 from streams.errors import LogError
 from streams.migrate import migrate
-from streams.postgres_log import PostgresLog, pack_headers, run_retention, unpack_headers
+from streams.postgres_log import Keep, PostgresLog, pack_headers, run_retention, unpack_headers
 from streams.record import Entry, Record
 
 TOPIC = "raw.garages"
@@ -121,11 +121,14 @@ async def test_retention_runs_until_stopped(database_url: str) -> None:
     """The retention loop drops what is too old of each topic, again and again, and ends when told to."""
     stop = asyncio.Event()
     async with PostgresLog(database_url) as log, asyncio.TaskGroup() as group:
-        kept = {TOPIC: timedelta(), "members.other": timedelta(days=1)}
-        group.create_task(run_retention(log, kept, stop=stop, every=timedelta(seconds=0.05)))
+        keeps = [
+            Keep(topic=TOPIC, older_than=timedelta()),
+            Keep(topic="members.other", older_than=timedelta(days=1)),
+        ]
+        group.create_task(run_retention(log, keeps, stop=stop, every=timedelta(seconds=0.05)))
         for number in range(2):
-            for topic in kept:
-                await log.append(topic, [record("a"), record("b")])
+            for keep in keeps:
+                await log.append(keep.topic, [record("a"), record("b")])
             await asyncio.sleep(0.3)
             assert (await anext(log.read(TOPIC, after=-1)))[0].offset == 2 * number + 1
         assert (await anext(log.read("members.other", after=-1)))[0].offset == 0
@@ -143,3 +146,13 @@ async def test_large_topics_are_dropped_piece_by_piece(database_url: str) -> Non
 def test_headers_survive_their_framing(headers: dict[str, bytes]) -> None:
     """Whatever headers hold, they come back."""
     assert unpack_headers(pack_headers(headers)) == headers
+
+
+async def test_retention_waits_for_the_reader(database_url: str) -> None:
+    """What a topic's reader has not come to yet stays, however old it is."""
+    async with PostgresLog(database_url) as log:
+        await log.append(TOPIC, [record(text) for text in "abcd"])
+        assert await log.expire(TOPIC, timedelta(), done=-1) == 0
+        assert await log.expire(TOPIC, timedelta(), done=1) == 2
+        assert (await anext(log.read(TOPIC, after=-1)))[0].offset == 2
+        assert await log.expire(TOPIC, timedelta(), done=3) == 1
