@@ -201,8 +201,8 @@ class PostgresLog:
             keep = bounds["keep"] if done is None else min(bounds["keep"], done + 1)
             for start in range(bounds["oldest"], keep, _DROP_AT_ONCE):
                 end = min(start + _DROP_AT_ONCE, keep)
-                done = await connection.execute(QUERIES["drop"], bounds["id"], start, end)
-                dropped += int(done.split()[-1])
+                status = await connection.execute(QUERIES["drop"], bounds["id"], start, end)
+                dropped += int(status.split()[-1])
         return dropped
 
     @asynccontextmanager
