@@ -13,7 +13,7 @@ from ldes_server.documents import HTML, Document, documentation, model_document,
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.model import PageId, Stream
-from ldes_server.negotiate import RDF_TYPES, accepts_gzip, choose, is_current
+from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
 from ldes_server.problems import Problem, unknown
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
@@ -221,7 +221,7 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    ready = await site.shelf.page(name, page_id, _variant(request, RDF_TYPES))
+    ready = await site.shelf.page(name, page_id, _variant(request, PAGE_TYPES))
     if ready is Missing.GONE:
         raise Problem(410, "this page is no longer kept", fix=f"what is kept is linked from /{name}/log")
     if isinstance(ready, Missing):
@@ -247,7 +247,8 @@ def _raw_path(request: Request) -> str:
 def _variant(request: Request, offers: Sequence[str]) -> Variant:
     media = choose(_joined(request, "accept"), offers)
     if media is None:
-        raise Problem(406, f"there is {', '.join(offers)}", fix=_ASK_AGAIN, near=offers)
+        plain = [offer for offer in offers if ";" not in offer]
+        raise Problem(406, f"there is {', '.join(plain)}", fix=_ASK_AGAIN, near=plain)
     return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")))
 
 

@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from ldes_server.negotiate import accepts_gzip, choose, is_current
+from ldes_server.negotiate import PAGE_TYPES, accepts_gzip, choose, is_current
 from ldes_server.responses import ReadyCache
 
 # Distinct header values remembered; clients send a handful, and whoever sends thousands gains nothing by it.
@@ -90,7 +90,7 @@ class Lane:
         try:
             return self._media[accept]
         except KeyError:
-            return _remember(self._media, accept, choose(accept.decode("latin-1")))
+            return _remember(self._media, accept, choose(accept.decode("latin-1"), PAGE_TYPES))
 
     def _squeeze(self, encoding: bytes) -> bool:
         try:

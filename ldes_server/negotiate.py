@@ -24,6 +24,15 @@ FORMS: dict[str, Form] = {
 }
 RDF_TYPES: tuple[str, ...] = tuple(FORMS)
 
+# Our pages say everything about the stream before the first member, and each member in one piece after its tree:member:
+# that is the TREE profile, claimed for whoever asks by it (HTTP-19, HTTP-20), never for JSON-LD (HTTP-21).
+TREE_PROFILE = "https://w3id.org/tree/profile"
+PROFILED: dict[str, Form] = {
+    f'{media};profile="{TREE_PROFILE}"': form for media, form in FORMS.items() if form is not Form.JSONLD
+}
+PAGE_FORMS: dict[str, Form] = {**FORMS, **PROFILED}
+PAGE_TYPES: tuple[str, ...] = tuple(PAGE_FORMS)
+
 # Names people ask by -> what we really send. JSON-LD is JSON, so whoever asks for JSON is served with it, under its
 # true label: `application/json` on these bytes would hide from RDF clients what they are (HTTP-01).
 ALIASES: dict[str, str] = {
@@ -41,7 +50,8 @@ def choose(accept: str | None, offers: Sequence[str] = RDF_TYPES) -> str | None:
     """Return the offered media type the client likes best, or None when it refuses all of them (HTTP-02).
 
     The q-value decides, then how precisely the client named the type, then the order of `offers`. Parameters other
-    than `q` (charset, profile) do not matter. An absent, empty or oversized header accepts everything.
+    than `q` and the TREE profile (charset, foreign profiles) do not matter; whoever asks by the profile also takes the
+    plain type where there is no other. An absent, empty or oversized header accepts everything.
     """
     if accept is None or not accept.strip() or len(accept) > _LONGEST:
         return offers[0]
@@ -84,8 +94,15 @@ def _ranges(header: str) -> dict[str, float]:
         if not name:
             continue
         name = ALIASES.get(name, name)
+        if any(_is_tree_profile(parameter) for parameter in parameters):
+            name = f'{name};profile="{TREE_PROFILE}"'
         found[name] = max(found.get(name, 0.0), _quality(parameters))
     return found
+
+
+def _is_tree_profile(parameter: str) -> bool:
+    key, _, value = parameter.partition("=")
+    return key.strip().lower() == "profile" and value.strip().strip('"') == TREE_PROFILE
 
 
 def _quality(parameters: Sequence[str]) -> float:
@@ -101,9 +118,12 @@ def _quality(parameters: Sequence[str]) -> float:
 
 
 def _judge(offer: str, ranges: dict[str, float]) -> tuple[float, int]:
-    """Return the q-value of the most precise range that covers the offer, and how precise it was (2, 1, 0)."""
-    kind = offer.split("/", 1)[0]
-    for precision, name in ((2, offer), (1, f"{kind}/*"), (0, "*/*"), (0, "*")):
+    """Return the q-value of the most precise range that covers the offer, and how precise it was (4 to 0)."""
+    plain = offer.split(";", 1)[0]
+    kind = plain.split("/", 1)[0]
+    # For a plain offer the last but two covers a client that only knows the type by its profile.
+    covers = ((4, offer), (3, plain), (2, f'{offer};profile="{TREE_PROFILE}"'), (1, f"{kind}/*"), (0, "*/*"), (0, "*"))
+    for precision, name in covers:
         if name in ranges:
             return ranges[name], precision
     return 0.0, 0

@@ -39,6 +39,7 @@ _TAGS = {
     "application/n-triples": "n",
     "application/n-quads": "q",
 }
+_PROFILED = "p"  # behind the name of a media type that is served with a profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,8 @@ def make_ready(body: bytes, variant: Variant, *, cache_control: str, extra: Head
     squeezed = variant.gzip and len(body) >= _GZIP_FROM
     # The tag names the content and, strong as it is, the exact bytes: media type and coding take part (HTTP-26).
     digest = hashlib.blake2b(body, digest_size=12).hexdigest()
-    kind = _TAGS.get(variant.media, "x")
+    media, profile, _ = variant.media.partition(";")
+    kind = _TAGS.get(media, "x") + (_PROFILED if profile else "")
     etag = f'"{digest}-{kind}{"z" if squeezed else ""}"'
     payload = _gzip(body) if squeezed else body
     validators: Headers = (
@@ -111,7 +113,8 @@ def make_ready(body: bytes, variant: Variant, *, cache_control: str, extra: Head
 
 def content_type(media: str) -> str:
     """Return the Content-Type of a media type: text says its charset, the others are UTF-8 by definition."""
-    return f"{media}; charset=utf-8" if media.startswith("text/") else media
+    plain, separator, profile = media.partition(";")
+    return f"{plain}; charset=utf-8{separator}{profile}" if plain.startswith("text/") else media
 
 
 class ReadyCache:

@@ -12,7 +12,7 @@ from typing import Protocol
 from ldes_server.hypermedia import describe
 from ldes_server.log_view import LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream
-from ldes_server.negotiate import FORMS, Form
+from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_members, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
 from ldes_server.store import MemberStore, PageStore
@@ -106,7 +106,7 @@ class Shelf:
         if page.final:
             # It filled up between the two reads: it must never go out once as mutable and once as final.
             return await self._final(stream, page_id, variant, page=page)
-        body = render_page(page, FORMS[variant.media], frame=self.frames[name])
+        body = render_page(page, PAGE_FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
         self._current[name, what, variant] = (version, ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
@@ -145,7 +145,7 @@ class Shelf:
         self, stream: Stream, page_id: PageId, variant: Variant, *, page: Page | None = None
     ) -> Ready | Missing:
         started, outcome = self._clock(), "kept"
-        form = FORMS[variant.media]
+        form = PAGE_FORMS[variant.media]
         body = await self.store.kept(stream.name, page_id, form.value)
         if body is None:
             outcome = "rendered"

@@ -7,7 +7,6 @@ Test names carry the requirement's id. Not covered here, each with the reason wh
 - LDES-09: a changed shape meets old members only across releases; models are versioned by their folder.
 - LDES-19, LDES-20: our members use no named graphs.
 - LDES-25, LDES-39: there is one view, the chronological one.
-- LDES-26, HTTP-19, HTTP-20: the TREE profile is not claimed.
 - LDES-40, HTTP-17, HTTP-30: bind consumers, not servers.
 - HTTP-12, HTTP-13: overload needs a small gate; tests/integration/test_app.py has it.
 - HTTP-14, HTTP-15: no page is dropped before there is retention; the store's contract covers a page without members.

@@ -162,6 +162,44 @@ def test_http_18_pages_name_their_own_address(site: Site, path: str) -> None:
     assert b"elsewhere" not in answer.body
 
 
+PROFILE = "https://w3id.org/tree/profile"
+LINES = [media for media in FORMATS if media != "application/ld+json"]
+
+
+@pages
+@pytest.mark.parametrize("media", LINES)
+def test_http_19_the_tree_profile_is_offered(site: Site, path: str, media: str) -> None:
+    """HTTP-19: whoever asks by the TREE profile gets it named, with the bytes of the plain type and a tag of its own."""
+    plainly, profiled = twice(site, path, media), twice(site, path, f'{media};profile="{PROFILE}"')
+    assert profiled.headers["content-type"].endswith(f'profile="{PROFILE}"')
+    assert "profile" not in plainly.headers["content-type"]
+    assert profiled.body == plainly.body
+    assert profiled.headers["etag"] != plainly.headers["etag"]
+
+
+@pages
+@pytest.mark.parametrize("media", ["application/n-quads", "application/n-triples"])
+def test_http_20_a_profiled_page_can_be_read_as_a_stream(site: Site, path: str, media: str) -> None:
+    """HTTP-20, LDES-26: hypermedia first, then each member in one piece, opened by its tree:member, in order."""
+    answer = site.get(path, f'{media};profile="{PROFILE}"')
+    page, blocks = f"<{site.base}{path}>", []
+    for line in answer.body.decode().splitlines():
+        subject, predicate, rest = line.split(" ", 2)
+        if predicate == "<https://w3id.org/tree#member>":
+            blocks.append((rest.removesuffix(" ."), [line], set[str]()))
+        elif blocks:
+            member, lines, known = blocks[-1]
+            assert subject == member or subject in known, line
+            assert subject != page
+            lines.append(line)
+            if rest.startswith("_:"):
+                known.add(rest.removesuffix(" ."))
+    keys = [re.search(r'ns#sequence> "(\d+)"', "\n".join(lines)) for _, lines, _ in blocks]
+    order = [int(key.group(1)) for key in keys if key]
+    assert len(order) == len(blocks)
+    assert order == sorted(order)
+
+
 @pages
 def test_http_21_no_profile_is_claimed_for_json(site: Site, path: str) -> None:
     """HTTP-19, HTTP-20, HTTP-21: no TREE profile is claimed, for JSON-LD least of all."""
