@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -157,6 +158,22 @@ def test_dead_children_are_restarted(tmp_path: Path) -> None:
                 time.sleep(0.2)
         count = len(crawl.members(f"{running.base}/miv-verkeer/log"))
         until(lambda: len(crawl.members(f"{running.base}/miv-verkeer/log")) > count, within=60)
+
+
+@pytest.mark.parametrize("verb", ["simulate", "pipeline", "web"])
+def test_no_orphans(tmp_path: Path, verb: str) -> None:
+    """A supervisor that is killed takes its children along, one that was born this very moment too."""
+    running = Running(tmp_path / "data", *CITY)
+    with suppress(AssertionError):
+        running.start(within=0)
+    while part(running, verb) is None:
+        assert running.status() is None, running.errors()
+        time.sleep(0.005)
+    children = running.process.children(recursive=True)
+    running.process.kill()
+    running.wait(within=5)
+    psutil.wait_procs(children, timeout=5)
+    assert still_there(children, running.data) == []
 
 
 def test_second_platform_on_the_same_data_is_refused(tmp_path: Path) -> None:
