@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -73,9 +74,14 @@ def run_older(url: str) -> str:
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_RUN_WITHIN, check=False)
-    assert done.returncode == 0, f"{command[1:]} ended with {done.returncode}:\n{done.stderr[-4000:]}"
-    return done.stdout
+    # Into a file, not a pipe: actor-init 4.0.9 ends early, with status 0, when whoever reads its pipe is slower.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        done = subprocess.run(
+            command, stdout=printed, stderr=subprocess.PIPE, text=True, timeout=_RUN_WITHIN, check=False
+        )
+        assert done.returncode == 0, f"{command[1:]} ended with {done.returncode}:\n{done.stderr[-4000:]}"
+        printed.seek(0)
+        return printed.read()
 
 
 class AcceptProxy:
