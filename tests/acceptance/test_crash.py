@@ -179,7 +179,7 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     """After `kill -9` of any process at any moment every feed is complete, dense, ordered and byte-identical."""
     chance, began = Random(SEED), time.monotonic()
     recordings = tmp_path / "recordings"
-    ledger.record(recordings, minutes=3)
+    ledger.record(recordings, minutes=2)
     told = ledger.told(recordings)
     killed: Counter[str] = Counter()
     for number, kills in enumerate(plan(chance)):
