@@ -20,7 +20,7 @@ from ingest.explain import check_sample
 from ingest.schema import source_schema
 from ingest.source import load_source
 from smartflanders import reference
-from smartflanders.cli import parser
+from smartflanders.cli import main, parser
 from streams.errors import ConfigError
 from streams.record import Payload, Reason
 from streams.settings import SETTINGS
@@ -261,15 +261,15 @@ def _words_in(bind: Mapping[str, Any]) -> Iterator[str]:
             yield from bound
 
 
-def test_the_source_of_the_page_makes_what_the_page_says(tmp_path: Path) -> None:
-    """The source file loads, the sample becomes one valid member, and the refusals read as printed."""
-    file = tmp_path / "parkings.yaml"
+def test_the_source_of_the_page_makes_what_the_page_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page's command makes one valid member of its sample and prints the refusals as the page does."""
+    file, sample = tmp_path / "parkings.yaml", tmp_path / "halle.json"
     file.write_text(marked(ADD, "source=")[0], "utf-8")
-    source = load_source(file)
-    report = check_sample(source, load_model("parking"), marked(ADD, "sample=")[0].encode(), "application/json")
-    assert len(report.members) == 1
-    printed = [f"refused {it.path}: {it.reason.value}: {it.detail}" for it in report.rejections]
-    assert "\n".join(printed) + "\n" == marked(ADD, "refusals")[0]
+    sample.write_text(marked(ADD, "sample=")[0], "utf-8")
+    assert main(["source", "check", str(file), "--sample", str(sample)]) == 1
+    told = capsys.readouterr()
+    assert told.out.endswith("\n" + marked(ADD, "refusals")[0])
+    assert "3 items: 1 members, 0 unchanged, 2 refused; SHACL on 1 members: all valid" in told.err
 
 
 def test_the_faulty_file_of_the_page_is_told_off_as_printed(tmp_path: Path) -> None:
