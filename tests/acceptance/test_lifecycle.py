@@ -57,6 +57,14 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
+def _cmdline(process: psutil.Process) -> str:
+    """Return what a process runs; nothing for one that is gone or only waits to be counted."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 def still_there(processes: Sequence[psutil.Process], data: Path) -> list[str]:
     """Name the processes that live on, and whoever else serves the data folder."""
     _, alive = psutil.wait_procs(processes, timeout=1)
@@ -65,7 +73,7 @@ def still_there(processes: Sequence[psutil.Process], data: Path) -> list[str]:
         for process in psutil.process_iter(["cmdline"])
         if str(data) in " ".join(process.info["cmdline"] or ()) and process.pid != os.getpid()
     ]
-    return [" ".join(process.cmdline()) for process in (*alive, *serving) if process.is_running()]
+    return [line for process in (*alive, *serving) if (line := _cmdline(process))]
 
 
 def until(condition: Callable[[], bool], *, within: float) -> None:
