@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -70,7 +70,6 @@ class Stage:
     city: str
     mean: Mean
     peak: int = 0
-    log: list[str] = field(default_factory=list)
 
     @property
     def pipeline(self) -> psutil.Process:
@@ -203,13 +202,12 @@ async def test_what_is_wrong_is_refused(stage: Stage, fault: str, where: str, so
     stage.until_more("sf_items_total", source=source, outcome="member")
 
 
-@pytest.mark.parametrize(("fault", "where", "source"), [("malformed", TRAFFIC, "miv-verkeersdata")])
-async def test_items_before_a_break_go_through(stage: Stage, fault: str, where: str, source: str) -> None:
+async def test_items_before_a_break_go_through(stage: Stage) -> None:
     """Of a document that breaks in the middle the whole items are published, and the break is one rejection."""
-    stage.misbehave(f"{fault}@{where}")
+    stage.misbehave(f"malformed@{TRAFFIC}")
     try:
-        stage.until_more("sf_rejections_total", source=source)
-        stage.until_more("sf_items_total", source=source, outcome="member")
+        stage.until_more("sf_rejections_total", source="miv-verkeersdata")
+        stage.until_more("sf_items_total", source="miv-verkeersdata", outcome="member")
     finally:
         stage.misbehave()
 
@@ -282,6 +280,9 @@ ITEMS: list[tuple[Mapping[str, Any], Reason | None, str]] = [
     ({"lastupdate": "2026-02-30T10:00:00+01:00"}, Reason.TYPE, "lastupdate"),
     ({"lastupdate": "1980-01-01T00:00:00Z"}, Reason.RANGE, "lastupdate"),
     ({"lastupdate": "2999-01-01T00:00:00Z"}, Reason.RANGE, "lastupdate"),
+    # A clock that runs an hour ahead is believed, one that is two days ahead is not.
+    ({"lastupdate": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}, None, ""),
+    ({"lastupdate": (datetime.now(UTC) + timedelta(days=2)).isoformat()}, Reason.RANGE, "lastupdate"),
     ({"availablecapacity": "many"}, Reason.TYPE, "availablecapacity"),
     ({"availablecapacity": {"now": 3}}, Reason.TYPE, "availablecapacity"),
     ({"availablecapacity": 1.5}, Reason.TYPE, "availablecapacity"),
@@ -375,12 +376,11 @@ def test_three_faults_are_told_at_once(tmp_path: Path) -> None:
     text = (ROOT / "deploy" / "pilots" / "gent" / "parking" / "garages.yaml").read_text("utf-8")
     for old, new in (
         ("total_spaces:", "total_space:"),
-        ("model: parking", "model: parkin"),
         ("every: 60s", "every: x"),
     ):
         assert old in text
         text = text.replace(old, new)
-    text = text.replace("model: parkin\n", "model: parking\n").replace("heartbeat: 15m", "heartbeat: often")
+    text = text.replace("heartbeat: 15m", "heartbeat: often")
     file = tmp_path / "garages.yaml"
     file.write_text(text, "utf-8")
     for arguments in (["source", "check", str(file)], ["up", "--pilot", str(tmp_path), "--data", str(tmp_path / "d")]):
@@ -398,15 +398,3 @@ def test_three_faults_are_told_at_once(tmp_path: Path) -> None:
         assert len(re.findall(r"garages\.yaml\S* ?(?:line )?\d+|line \d+", done.stderr)) >= 3
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "d").exists()
-
-
-async def test_times_are_in_the_future_by_more_than_a_day(stage: Stage) -> None:
-    """A clock that runs an hour ahead is believed, one that is two days ahead is not."""
-    after = await stage.end("mean-garages")
-    now = datetime.now(UTC)
-    hour, days = ((now + ahead).isoformat(timespec="seconds") for ahead in (timedelta(hours=1), timedelta(days=2)))
-    records = [_record(number=2001, lastupdate=hour), _record(number=2002, lastupdate=days)]
-    stage.mean.body = json.dumps({"results": records}).encode()
-    stage.until_more("sf_rejections_total", source="mean-garages", reason="range")
-    ((_, rejection),) = await stage.rejections("mean-garages", after=after)
-    assert rejection.path.startswith("$.results[1]")
