@@ -67,7 +67,9 @@ def _run(run: Callable[..., Any], arguments: argparse.Namespace) -> int:
     """Run a plain command directly, a long-running one in a loop whose `stop` is set by Ctrl-C and SIGTERM."""
     if not asyncio.iscoroutinefunction(run):
         return int(run(arguments))
-    return asyncio.run(_until_stopped(run, arguments))
+    # The processes that do the work bring a faster loop of their own.
+    with asyncio.Runner(loop_factory=getattr(arguments, "loop", None)) as runner:
+        return runner.run(_until_stopped(run, arguments))
 
 
 async def _until_stopped(

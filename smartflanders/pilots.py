@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 
 from ingest.connector import HttpPollOptions
 from ingest.source import Source, load_source
+from ldes_server.app import RESERVED
 from ldes_server.model import Stream
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model
-
-# Names the web side uses itself; a stream of that name could not be reached.
-RESERVED = frozenset({"docs", "healthz", "hooks", "metrics", "models", "ns", "openapi.json", "readyz"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

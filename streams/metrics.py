@@ -33,23 +33,12 @@ def _newest(name: str, meaning: str, *labels: str) -> Gauge:
     return Gauge(name, meaning, labels, registry=REGISTRY, multiprocess_mode="mostrecent")
 
 
-def _level(name: str, meaning: str, *labels: str) -> Gauge:
-    # A level belongs to a living process: what a dead one left behind in its buffer is no level.
-    return Gauge(name, meaning, labels, registry=REGISTRY, multiprocess_mode="livesum")
-
-
 # --- collect ---------------------------------------------------------------------------------------------------------
 POLLS = _counter("sf_polls_total", "Polls of publishers; outcome: news, empty, failed.", "source", "outcome")
 COLLECTED_PAYLOADS = _counter("sf_collected_payloads_total", "Payloads written to the raw topic.", "source")
 COLLECTED_BYTES = _counter("sf_collected_bytes_total", "Bytes of payloads as received, before packing.", "source")
 LAST_COLLECTED = _newest(
     "sf_last_collected_timestamp_seconds", "When the newest payload was received, seconds since 1970.", "source"
-)
-BUFFERED = _level("sf_buffered_payloads", "Payloads that a push connector holds and nobody fetched yet.", "source")
-BUFFER_DROPPED = _counter(
-    "sf_buffer_dropped_total",
-    "Payloads that a push connector dropped, oldest first, because its buffer was full.",
-    "source",
 )
 
 # --- normalise -------------------------------------------------------------------------------------------------------
@@ -92,7 +81,6 @@ PAGE_SECONDS = _histogram(
     "outcome",
     buckets=_PAGE_BUCKETS,
 )
-LIVE_READERS = _level("sf_live_readers", "Open connections to the live feed.", "stream")
 
 
 def render() -> tuple[bytes, str]:
