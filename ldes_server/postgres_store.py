@@ -74,9 +74,15 @@ class PostgresStore:
     async def __aenter__(self) -> Self:
         with _translated("open the pool"):
             # Our sessions change no setting, so resetting them after each use would be a round trip for nothing.
-            pool = asyncpg.create_pool(min_size=1, max_size=self._connections, reset=_leave_as_is, **self._options())
+            # No floor: the driver logs a trace whenever it cannot keep one.
+            pool = asyncpg.create_pool(min_size=0, max_size=self._connections, reset=_leave_as_is, **self._options())
             self._pool = await self._opened.enter_async_context(pool)
-        return self
+        try:
+            async with self._connection("open the pool"):
+                return self
+        except BaseException:
+            await self._opened.aclose()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -220,7 +220,8 @@ def _binaries() -> Path:
 
 
 def _take_lock(folder: Path) -> int:
-    known = {_LOCK, "postgres", "lost+found"}
+    # `metrics` is all that a platform with a database of its own keeps here.
+    known = {_LOCK, "postgres", "metrics", "lost+found"}
     folder.mkdir(parents=True, exist_ok=True)
     names = {path.name for path in folder.iterdir()}
     if names and not names & known:
@@ -267,6 +268,8 @@ def _initdb(made: Path, binaries: Path, user: User) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
+        # Ctrl-C reaches the whole foreground group; the platform says when to stop.
+        start_new_session=True,
         preexec_fn=_follow_parent(signal.SIGKILL),
         **user.as_arguments(),
     )

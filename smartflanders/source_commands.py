@@ -46,7 +46,12 @@ def add(verbs: Verbs) -> None:
     )
     check.add_argument("--show", type=int, default=1, metavar="N", help="print N members (default 1)")
     check.set_defaults(run=_check)
-    schema = inner.add_parser("schema", help="print the JSON Schema of source files, for editors")
+    schema = inner.add_parser(
+        "schema",
+        help="print the JSON Schema of source files, for editors",
+        description="Print the JSON Schema of source files, with every name of every model and what it means. Point "
+        "your editor's YAML support at it for completion and checks while typing.",
+    )
     schema.set_defaults(run=_schema)
 
 

@@ -37,7 +37,12 @@ def add(verbs: Verbs) -> None:
     """Add these verbs to the command line."""
     _add_up(verbs)
     _add_simulate(verbs)
-    migrating = verbs.add_parser("migrate", help="bring the database of SF_DATABASE_URL to this version's schema")
+    migrating = verbs.add_parser(
+        "migrate",
+        help="bring the database of SF_DATABASE_URL to this version's schema",
+        description="Apply the migrations that the database of SF_DATABASE_URL lacks, each in its own transaction, and "
+        "print them. `up` does this by itself. Safe to run again, and while the platform runs.",
+    )
     migrating.add_argument("--dry-run", action="store_true", help="only print what would be applied")
     migrating.set_defaults(run=_migrate)
     for name, run in (("pipeline", _pipeline), ("web", _web)):

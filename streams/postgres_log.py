@@ -33,6 +33,7 @@ _DROP_AT_ONCE = 5000
 _RETRIABLE = (
     OSError,  # includes refused and reset connections, and TimeoutError
     asyncpg.InterfaceError,  # the connection was closed under the call
+    asyncpg.InternalClientError,  # and so it was while it was being made: the driver then loses track of its state
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # the server stops, starts or cancels
     asyncpg.TransactionRollbackError,  # serialization, deadlock
@@ -108,13 +109,18 @@ class PostgresLog:
         with translated("connect"):
             self._pool = await asyncpg.create_pool(
                 self._dsn,
-                min_size=1,
+                min_size=0,  # with a floor, the driver logs a trace whenever it cannot keep it
                 max_size=self._connections,
                 timeout=self._patience,
                 command_timeout=self._patience,
                 server_settings={"application_name": "smartflanders log"},
             )
-        return self
+        try:
+            async with self._connection("connect"):
+                return self
+        except BaseException:
+            self._pool.terminate()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

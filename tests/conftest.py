@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import uuid
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,19 @@ import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
 from streams.migrate import migrate
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each run a temporary folder of its own.
+
+    The folder that runs share by default is closed again whenever another run starts, also to the user as whom a
+    PostgreSQL started by root runs.
+    """
+    if config.option.basetemp is None:
+        top = Path(tempfile.mkdtemp(prefix="sf-tests-"))
+        config.option.basetemp = top / "run"
+        config.add_cleanup(partial(shutil.rmtree, top, ignore_errors=True))
 
 
 def _run(work: Coroutine[Any, Any, object]) -> None:

@@ -89,6 +89,8 @@ class Tape:
         shown = [index for index, digest in enumerate(self._digests) if f"{index}-{digest}" in etags]
         if not shown:
             return next((index for index, fetched in enumerate(self._fetched) if not fetched), last)
+        # What lies before the file the client shows, it has seen: perhaps from a server that was killed since.
+        self._fetched[: shown[-1] + 1] = [True] * (shown[-1] + 1)
         turn = min(shown[-1] + 1, last)
         # A copy of what the client has would be no news to it, and it would never come past it.
         while turn < last and self._digests[turn] == self._digests[shown[-1]]:
