@@ -180,7 +180,7 @@ class _Session:
     async def close(self) -> None:
         """End the session politely if the server lets us, else at once."""
         try:
-            async with self._turn, asyncio.timeout(1):
+            async with asyncio.timeout(1), self._turn:
                 await self._connection.close()
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._end()
