@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -111,6 +111,11 @@ class PostgresStore:
         """Return those of `ids` that are published already: one indexed lookup for all of them."""
         rows = await self._rows("known", stream, [identity(each) for each in ids])
         return frozenset(row["id"] for row in rows)
+
+    async def bodies(self, stream: str, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Return what is published under those of `ids` that are; for a replay, which compares."""
+        rows = await self._rows("bodies", stream, [identity(each) for each in ids])
+        return {row["id"]: row["body"] for row in rows}
 
     async def append(self, stream: str, placed: Placed) -> None:
         """Store members, newest-per-entity, head and log position in one transaction, then wake the readers.

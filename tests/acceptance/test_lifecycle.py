@@ -33,6 +33,7 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("source",),
     ("source", "check"),
     ("source", "schema"),
+    ("source", "replay"),
 )
 
 # One sentence says it all, and that stands in the list of verbs.
