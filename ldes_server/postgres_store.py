@@ -135,6 +135,10 @@ class PostgresStore:
 
     # The web side: pages.
 
+    async def newest_head(self, stream: str) -> Head:
+        """Return how far the stream is: this is where it is written."""
+        return await self.head(stream)
+
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return the page; None when it is not there yet, or its members are not kept any more."""
         if page_id.view != VIEW:

@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ldes_server.postgres_store import PostgresStore
-from ldes_server.serve import Address, serve
+from ldes_server.replica import ReplicaStore
+from ldes_server.serve import Address, WatchedStore, serve
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
 from smartflanders.processes import die_with_parent
@@ -138,6 +140,8 @@ async def _serve(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     settings = settings_of(arguments)
     plan = _plan(arguments)
     await require_database(settings)
+    if settings.database_read_url is not None:
+        await _require("SF_DATABASE_READ_URL", settings.database_read_url)
     await _answer(plan, settings, stop=stop, ready=lambda: _say(f"ready {settings.base_url}/"))
     return 0
 
@@ -150,7 +154,13 @@ async def _web(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
 
 async def _answer(plan: Plan, settings: Settings, *, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     address = Address(host=settings.host, port=settings.port, base_url=settings.base_url)
-    async with PostgresStore(database(settings), base_url=settings.base_url) as store:
+    async with AsyncExitStack() as stack:
+        open_store = partial(PostgresStore, base_url=settings.base_url)
+        primary = await stack.enter_async_context(open_store(database(settings)))
+        store: WatchedStore = primary
+        if settings.database_read_url is not None:
+            replica = await stack.enter_async_context(open_store(settings.database_read_url))
+            store = ReplicaStore(primary, replica)
         await serve(plan.streams, store, address=address, stop=stop, ready=ready)
 
 
