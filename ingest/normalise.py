@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,11 +65,12 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """The outcome in the making."""
+class Batch:
+    """The outcome in the making; `take` decides what becomes of each item that could be read."""
 
     mapper: Mapper
     seen: dict[str, Seen]
+    take: Callable[[Facts, Batch, datetime], None]
     members: list[Member] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ def normalise(entries: Sequence[Entry], mapper: Mapper, memory: Memory, *, table
     digest. Older than the newest of its entity: published under its own time, and the memory stays. A defect of ours
     on one item becomes one rejection (FAULT), and the others go on.
     """
-    batch = _Batch(mapper=mapper, seen=dict(memory.seen))
+    batch = Batch(mapper=mapper, seen=dict(memory.seen), take=remember)
     items = 0
     for entry in entries:
         items += _payload(entry, batch, tables or {})
@@ -96,7 +97,18 @@ def normalise(entries: Sequence[Entry], mapper: Mapper, memory: Memory, *, table
     )
 
 
-def _payload(entry: Entry, batch: _Batch, tables: Tables) -> int:
+def read_items(
+    entries: Sequence[Entry], mapper: Mapper, *, tables: Tables
+) -> tuple[list[tuple[Facts, datetime]], list[Rejection]]:
+    """Read what raw entries say, each item with the time it was received, and what of them is refused."""
+    found: list[tuple[Facts, datetime]] = []
+    batch = Batch(mapper=mapper, seen={}, take=lambda facts, _, received: found.append((facts, received)))
+    for entry in entries:
+        _payload(entry, batch, tables)
+    return found, batch.rejections
+
+
+def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
     """Normalise one payload; return how many items it had, a break of the document counting as one."""
     mapper, items = batch.mapper, 0
     try:
@@ -114,10 +126,10 @@ def _payload(entry: Entry, batch: _Batch, tables: Tables) -> int:
     return items
 
 
-def _item(item: Item, batch: _Batch, tables: Tables, *, entry: Entry, received: datetime) -> None:
+def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: datetime) -> None:
     try:
         facts = batch.mapper.facts(item.value, item.root, tables, received=received)
-        _remember(facts, batch, received)
+        batch.take(facts, batch, received)
     except Refused as refused:
         problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
         _reject(batch, entry.offset, item.below(refused.path), problem)
@@ -125,7 +137,7 @@ def _item(item: Item, batch: _Batch, tables: Tables, *, entry: Entry, received: 
         _reject(batch, entry.offset, item.path, _fault(error, _excerpt(item.value)))
 
 
-def _remember(facts: Facts, batch: _Batch, received: datetime) -> None:
+def remember(facts: Facts, batch: Batch, received: datetime) -> None:
     """Decide what an item is to its entity, publish it if it is news, and remember it."""
     mapper, observed = batch.mapper, (facts.observed_at - _EPOCH) // _MILLISECOND
     last = batch.seen.get(facts.key)
@@ -148,7 +160,7 @@ def _is_news(facts: Facts, observed: int, last: Seen, publish: Publish) -> bool:
     return publish.heartbeat is not None and observed - last.published >= publish.heartbeat // _MILLISECOND
 
 
-def _revise(facts: Facts, last: Seen, batch: _Batch, received: datetime) -> Seen:
+def _revise(facts: Facts, last: Seen, batch: Batch, received: datetime) -> Seen:
     mapper = batch.mapper
     if last.published != last.observed:
         # What it corrects was never published: it is the first member of its time.
@@ -161,7 +173,7 @@ def _revise(facts: Facts, last: Seen, batch: _Batch, received: datetime) -> Seen
     return Seen(last.observed, facts.digest, last.observed, revised=True)
 
 
-def _reject(batch: _Batch, offset: int, path: str, problem: Break) -> None:
+def _reject(batch: Batch, offset: int, path: str, problem: Break) -> None:
     batch.rejections.append(
         Rejection(
             source=batch.mapper.source.name,
@@ -197,7 +209,7 @@ async def run_normaliser(source: Source, mapper: Mapper, log: Log, *, stop: asyn
     lookups = Lookups(source.lookups, log)
     batches = log.read(raw_topic(source.name), after=offset, limit=_READ)
     while entries := await next_batch(batches, stop):
-        for portion in _portions(entries):
+        for portion in portions(entries):
             if not await _tables_ready(source, lookups, stop):
                 return
             outcome = await asyncio.to_thread(normalise, portion, mapper, memory, tables=lookups.tables)
@@ -226,7 +238,8 @@ async def _resume(source: Source, log: Log) -> tuple[int, Memory]:
         return -1, Memory()
 
 
-def _portions(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def portions(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Split entries into what is normalised at once."""
     portion: list[Entry] = []
     size = 0
     for entry in entries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -118,6 +118,11 @@ class PostgresStore:
         rows = await self._rows("known", stream, [identity(each) for each in ids])
         return frozenset(row["id"] for row in rows)
 
+    async def bodies(self, stream: str, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Return what is published under those of `ids` that are; for a replay, which compares."""
+        rows = await self._rows("bodies", stream, [identity(each) for each in ids])
+        return {row["id"]: row["body"] for row in rows}
+
     async def append(self, stream: str, placed: Placed) -> None:
         """Store members, newest-per-entity, head and log position in one transaction, then wake the readers.
 
@@ -135,6 +140,10 @@ class PostgresStore:
             await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position)
 
     # The web side: pages.
+
+    async def newest_head(self, stream: str) -> Head:
+        """Return how far the stream is: this is where it is written."""
+        return await self.head(stream)
 
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return the page; None when it is not there yet, or its members are not kept any more."""

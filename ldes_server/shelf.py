@@ -90,7 +90,9 @@ class Shelf:
         view = _view(stream, await self.head(name))
         if not view.exists(page_id):
             # Another process may have published and linked it since: never deny what was linked (TREE-22).
-            view = _view(stream, await self.head(name, fresh=True))
+            known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
+            self._heads[name] = known
+            view = _view(stream, known.head)
             if not view.exists(page_id):
                 return Missing.NEVER
         if view.is_final(page_id):

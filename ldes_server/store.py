@@ -39,7 +39,11 @@ class PageStore(Protocol):
     """The web side's pages. Raises `StoreError`."""
 
     async def head(self, stream: str) -> Head:
-        """Return how far the stream is."""
+        """Return how far the stream is, as far as this store knows; never less far than it said before."""
+        ...
+
+    async def newest_head(self, stream: str) -> Head:
+        """Return how far the stream is, asking whoever takes the writes; to be sure before a page is denied."""
         ...
 
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:

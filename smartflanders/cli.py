@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from smartflanders import source_commands, up_commands
+from smartflanders import role_commands, source_commands, up_commands
 from streams.errors import ConfigError, SmartFlandersError
 from streams.logs import configure
 
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"smartflanders {version('smartflanders')}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     up_commands.add(verbs)
+    role_commands.add(verbs)
     source_commands.add(verbs)
     return top
 

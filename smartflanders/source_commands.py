@@ -1,4 +1,4 @@
-"""The verbs about source files: `source check` and `source schema`."""
+"""The verbs about source files: `source check`, `source schema` and `source replay`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ingest.schema import source_schema
 from ingest.source import Source, load_source
 from ldes_server.model import Published
 from ldes_server.render import full_body
+from smartflanders import replay_commands
 from streams.errors import ConfigError, Problem
 from streams.record import Member, Payload
 from vocab.check import validate
@@ -30,7 +31,7 @@ _MEDIA_TYPES = {".xml": "application/xml", ".json": "application/json", ".csv": 
 
 def add(verbs: Verbs) -> None:
     """Add these verbs to the command line."""
-    group = verbs.add_parser("source", help="work on source files: check, schema")
+    group = verbs.add_parser("source", help="work on source files: check, schema, replay")
     inner = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     check = inner.add_parser(
         "check",
@@ -53,6 +54,7 @@ def add(verbs: Verbs) -> None:
         "your editor's YAML support at it for completion and checks while typing.",
     )
     schema.set_defaults(run=_schema)
+    replay_commands.add(inner)
 
 
 def _schema(_: argparse.Namespace) -> int:

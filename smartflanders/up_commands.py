@@ -1,34 +1,25 @@
-"""The verbs that run: up, simulate, migrate, and the two processes that up starts."""
+"""The verbs about a whole platform on this machine: up, simulate, migrate."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
-from ldes_server.postgres_store import PostgresStore
-from ldes_server.serve import Address, serve
-from smartflanders.pilots import Plan, load_plan, recorded
-from smartflanders.pipeline import run_pipeline
-from smartflanders.platform import Up, effective_plan, up
+from smartflanders.pilots import load_plan, recorded
+from smartflanders.platform import Up, up
 from smartflanders.processes import die_with_parent
-from streams.errors import ConfigError, Problem
+from smartflanders.role_commands import database, settings_of
 from streams.migrate import migrate
 from streams.record import parse_time
-from streams.settings import Settings, load_settings
+from streams.settings import load_settings
 from testbed.simulator.faults import Active, parse_fault
 from testbed.simulator.options import SimulatorOptions
 from testbed.simulator.replay import serve_replay
 from testbed.simulator.server import serve as serve_city
-
-# A batch makes thousands of values that die together; the default of 700 looks for circles among them all the time.
-_COLLECT = (50_000, 20, 100)
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
 
@@ -45,14 +36,6 @@ def add(verbs: Verbs) -> None:
     )
     migrating.add_argument("--dry-run", action="store_true", help="only print what would be applied")
     migrating.set_defaults(run=_migrate)
-    for name, run in (("pipeline", _pipeline), ("web", _web)):
-        # Processes that `up` starts; no verbs for people, so they have no help line.
-        inner = verbs.add_parser(name)
-        inner.add_argument("--pilot", type=Path, action="append", default=[])
-        inner.add_argument("--origin")
-        inner.add_argument("--speed", type=float, default=1.0)
-        inner.add_argument("--replay", type=Path)
-        inner.set_defaults(run=run, loop=uvloop.new_event_loop)
 
 
 def _add_up(verbs: Verbs) -> None:
@@ -121,16 +104,6 @@ def _fault(text: str) -> Active:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
-    """Read the settings; options of the command win over the environment."""
-    environ: dict[str, str] = dict(os.environ)
-    for option in ("port", "host", "data"):
-        value = getattr(arguments, option, None)
-        if value is not None:
-            environ[f"SF_{option.upper()}"] = str(value)
-    return load_settings(environ)
-
-
 def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - the command's result
 
@@ -143,7 +116,7 @@ async def _up(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
         lanes=arguments.lanes,
         seed=arguments.seed,
     )
-    await up(wish, _settings(arguments), stop=stop, say=_say)
+    await up(wish, settings_of(arguments), stop=stop, say=_say)
     return 0
 
 
@@ -174,36 +147,6 @@ async def _simulate(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
 
 async def _migrate(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     del stop  # a migration is one transaction per file: an interrupted one leaves nothing half done
-    for applied in await migrate(_database(load_settings(os.environ)), dry_run=arguments.dry_run):
+    for applied in await migrate(database(load_settings(os.environ)), dry_run=arguments.dry_run):
         _say(str(applied))
     return 0
-
-
-async def _pipeline(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
-    die_with_parent()
-    # What is loaded by now stays: looking through it again and again cost 4 % of a minute's work (docs/performance.md).
-    gc.freeze()
-    gc.set_threshold(*_COLLECT)
-    settings = load_settings(os.environ)
-    await run_pipeline(_plan(arguments), settings, _database(settings), stop=stop)
-    return 0
-
-
-async def _web(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
-    die_with_parent()
-    settings = load_settings(os.environ)
-    address = Address(host=settings.host, port=settings.port, base_url=settings.base_url)
-    async with PostgresStore(_database(settings), base_url=settings.base_url) as store:
-        await serve(_plan(arguments).streams, store, address=address, stop=stop, ready=lambda: _say("listening"))
-    return 0
-
-
-def _plan(arguments: argparse.Namespace) -> Plan:
-    return effective_plan(arguments.pilot, origin=arguments.origin, speed=arguments.speed, replay=arguments.replay)
-
-
-def _database(settings: Settings) -> str:
-    if settings.database_url is None:
-        fix = "set SF_DATABASE_URL, or let `smartflanders up` bring its own PostgreSQL"
-        raise ConfigError([Problem(where="SF_DATABASE_URL", what="missing", fix=fix)], where="the environment")
-    return settings.database_url

@@ -111,6 +111,13 @@ SETTINGS: tuple[Setting, ...] = (
         parse=_database,
     ),
     Setting(
+        name="SF_DATABASE_READ_URL",
+        kind="PostgreSQL address",
+        default="",
+        doc="One streaming replica of that database, which `serve` reads pages from. Empty: it reads where it writes.",
+        parse=_database,
+    ),
+    Setting(
         name="SF_LOG",
         kind="`postgres`",
         default="postgres",
@@ -181,6 +188,7 @@ class Settings:
     """What the environment says, checked; each attribute is described in SETTINGS."""
 
     database_url: str | None
+    database_read_url: str | None
     log: str
     data: Path
     host: str

@@ -48,6 +48,11 @@ SELECT pg_notify('ldes', $1)
 SELECT id FROM ldes.members
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
 
+-- name: bodies
+-- What is published under the identities.
+SELECT id, body FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
+
 -- name: leaf
 -- The members of a range of sequence numbers, in order.
 SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members

@@ -27,9 +27,14 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("up",),
     ("simulate",),
     ("migrate",),
+    ("collect",),
+    ("normalise",),
+    ("write",),
+    ("serve",),
     ("source",),
     ("source", "check"),
     ("source", "schema"),
+    ("source", "replay"),
 )
 
 

@@ -1,0 +1,120 @@
+"""The roles of a platform: collect, normalise and write, each loop guarded by its own lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
+
+from ingest.collect import collect
+from ingest.connectors.table import open_connector
+from ingest.mapping import compile_mapping
+from ingest.normalise import checkpoint_offset, run_normaliser
+from ingest.source import Source
+from ldes_server.model import Stream
+from ldes_server.postgres_store import PostgresStore
+from ldes_server.writer import run_writer
+from smartflanders.pilots import Plan
+from streams.lease import Leases
+from streams.postgres_log import Keep, PostgresLog, run_retention
+from streams.record import members_topic, raw_topic, rejected_topic, state_topic
+from streams.settings import Settings
+from streams.supervise import Job, supervise
+from vocab.model import load_model
+
+# The batch in hand may take this long to finish when the platform stops (all of it has ten seconds).
+_GRACE = timedelta(seconds=3)
+
+Work = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the loops of a process share."""
+
+    settings: Settings
+    log: PostgresLog
+    store: PostgresStore
+    stop: asyncio.Event
+
+
+async def run_roles(names: Sequence[str], plan: Plan, settings: Settings, dsn: str, *, stop: asyncio.Event) -> None:
+    """Run every loop of these roles until told to stop; each is restarted alone when its outside world fails.
+
+    Any number of processes may do this at once, on any machine: a loop runs in the one that holds its lease, and in
+    another soon after that one has ended.
+    """
+    async with (
+        PostgresLog(dsn) as log,
+        PostgresStore(dsn, base_url=settings.base_url) as store,
+        Leases(dsn) as leases,
+    ):
+        tools = Tools(settings=settings, log=log, store=store, stop=stop)
+        jobs: dict[str, Job] = {}
+        for name in names:
+            for loop, work in ROLES[name](plan, tools).items():
+                jobs[loop] = partial(leases.hold, loop, work, stop=stop)
+        await supervise(jobs, stop=stop, grace=_GRACE)
+
+
+def _collecting(plan: Plan, tools: Tools) -> Mapping[str, Work]:
+    return {f"collect {source.name}": partial(_collect, source, tools) for source in plan.sources}
+
+
+def _normalising(plan: Plan, tools: Tools) -> Mapping[str, Work]:
+    return {f"normalise {source.name}": partial(_normalise, source, tools) for source in plan.sources}
+
+
+def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
+    loops: dict[str, Work] = {f"write {stream.name}": partial(_write, stream, tools) for stream in plan.streams}
+    # With the writers, because what is written may go. One loop per stream: two plans may share a database.
+    for stream in plan.streams:
+        loops[f"expire {stream.name}"] = partial(_expire, plan, stream, tools)
+    return loops
+
+
+# Every role with the loops it is made of; `up` runs all of them in one process.
+ROLES: Mapping[str, Callable[[Plan, Tools], Mapping[str, Work]]] = MappingProxyType(
+    {"collect": _collecting, "normalise": _normalising, "write": _writing}
+)
+
+
+async def _collect(source: Source, tools: Tools) -> None:
+    async with open_connector(source.name, source.transport) as connector:
+        await collect(source.name, connector, tools.log, stop=tools.stop)
+
+
+async def _normalise(source: Source, tools: Tools) -> None:
+    mapper = compile_mapping(source, load_model(source.model), base_url=tools.settings.base_url)
+    await run_normaliser(source, mapper, tools.log, stop=tools.stop)
+
+
+async def _write(stream: Stream, tools: Tools) -> None:
+    await run_writer(stream, tools.log, tools.store, stop=tools.stop)
+
+
+async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:
+    sources = [source for source in plan.sources if source.stream == stream.name]
+    await run_retention(tools.log, _keeps(sources, stream, tools), stop=tools.stop)
+
+
+def _keeps(sources: Sequence[Source], stream: Stream, tools: Tools) -> list[Keep]:
+    """Say how long each topic keeps its entries; checkpoints need only the newest, which is never dropped."""
+    settings, keeps = tools.settings, list[Keep]()
+    for source in sources:
+        done = partial(checkpoint_offset, source, tools.log)
+        keeps += [
+            Keep(topic=raw_topic(source.name), older_than=settings.raw_retention, done=done),
+            Keep(topic=rejected_topic(source.name), older_than=settings.raw_retention),
+            Keep(topic=state_topic(source.name), older_than=timedelta(minutes=10)),
+        ]
+    written = partial(_written, stream, tools.store)
+    keeps.append(Keep(topic=members_topic(stream.name), older_than=settings.member_retention, done=written))
+    return keeps
+
+
+async def _written(stream: Stream, store: PostgresStore) -> int:
+    return (await store.head(stream.name)).position
