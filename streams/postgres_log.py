@@ -15,6 +15,7 @@ from weakref import WeakSet
 import asyncpg
 
 from streams.errors import LogError
+from streams.log import KeptLog
 from streams.queries import load_queries
 from streams.record import Entry, Record
 
@@ -236,7 +237,7 @@ def _entry(row: Any) -> Entry:
 
 
 async def run_retention(
-    log: PostgresLog,
+    log: KeptLog,
     kept: Mapping[str, timedelta],
     *,
     stop: asyncio.Event,
