@@ -95,7 +95,8 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
         if not stop.is_set():
             _announce(plan, settings, say)
             say(f"ready {settings.base_url}/")
-        replay = None if wish.replay is None else Replay(dsn=dsn, last=_last_documents(plan, wish.replay))
+        last = None if wish.replay is None else _last_documents(plan, wish.replay)
+        replay = None if last is None else Replay(settings=settings, dsn=dsn, last=last)
         await report_progress(plan, own_address(settings), replay=replay, stop=stop)
 
 

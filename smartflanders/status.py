@@ -16,11 +16,12 @@ from urllib.error import URLError
 
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
+from smartflanders.logs_of import kept_for, open_log
 from smartflanders.pilots import Plan
 from streams.errors import LogError, StoreError
 from streams.log import Log
-from streams.postgres_log import PostgresLog
 from streams.record import Payload, members_topic, raw_topic, state_topic
+from streams.settings import Settings
 
 # Progress that is not a terminal's is a line every ten seconds.
 _EVERY = timedelta(seconds=10)
@@ -50,8 +51,9 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What tells that a replay is over: the database, and the last recorded document of each source."""
+    """What tells that a replay is over: log and database, and the last recorded document of each source."""
 
+    settings: Settings
     dsn: str
     last: Mapping[str, Path]
 
@@ -121,7 +123,11 @@ async def is_complete(replay: Replay, plan: Plan) -> bool:
     Asks the log and the store: metrics do not know what a killed process had in hand.
     """
     with suppress(LogError, StoreError):
-        async with PostgresLog(replay.dsn, connections=1) as log, PostgresStore(replay.dsn, base_url="") as store:
+        kept = kept_for(plan, replay.settings)
+        async with (
+            open_log(replay.settings, replay.dsn, kept=kept) as log,
+            PostgresStore(replay.dsn, base_url="") as store,
+        ):
             for source in plan.sources:
                 if not await _normalised(source.name, replay.last[source.name], log):
                     return False

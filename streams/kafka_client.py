@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -141,7 +142,7 @@ async def started(client: Any, options: KafkaOptions) -> Any:
     try:
         await whole(_start(client, options))
     except BaseException as error:
-        await stopped(client)
+        await (abandoned(client) if isinstance(client, AIOKafkaProducer) else stopped(client))
         if isinstance(error, errors.KafkaConnectionError):
             await _say_why(options)
         raise
@@ -167,18 +168,37 @@ async def _say_why(options: KafkaOptions) -> None:
             connection.close()
 
 
+async def _ended(closing: Coroutine[Any, Any, None]) -> None:
+    """Run what closes something, for a while, and never mind how it ends: a client cut off may raise anything."""
+    task = asyncio.get_running_loop().create_task(closing, name="close kafka")
+    await asyncio.wait([task], timeout=_CLOSE_WITHIN.total_seconds())
+    if task.cancel():
+        await asyncio.wait([task], timeout=_CLOSE_WITHIN.total_seconds())
+    if task.done() and not task.cancelled():
+        task.exception()
+
+
 async def stopped(client: Any) -> None:
-    """Close a client, whatever state the cluster is in."""
-    close = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
-    with suppress(errors.KafkaError, OSError):
-        async with asyncio.timeout(_CLOSE_WITHIN.total_seconds()):
-            await close()
+    """Close a consumer or the admin client, whatever state the cluster is in."""
+    await _ended(client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+    # A consumer that was interrupted while it closed has forgotten its connections.
+    await _ended(client._client.close())  # noqa: SLF001
 
 
 async def abandoned(producer: Any) -> None:
-    """Give up a producer's unsent batches, which it would send for ever, and end its tasks."""
-    producer._message_accumulator.fail_all(errors.ProducerClosed())  # noqa: SLF001 - there is no public way
-    with suppress(errors.KafkaError, OSError):
-        async with asyncio.timeout(_CLOSE_WITHIN.total_seconds()):
-            await producer.client.close()
-            await producer.stop()
+    """Give up a producer and its unsent batches, which it would send for ever; there is no public way."""
+    # Without connections the requests in flight fail, so that the sender can end.
+    await _ended(producer.client.close())
+    await _ended(producer._sender.close())  # noqa: SLF001
+    producer._closed = True  # noqa: SLF001
+
+
+async def flushed(producer: Any) -> None:
+    """Let a producer end what it was given, if the cluster answers, and close it."""
+    await _ended(producer.flush())
+    await abandoned(producer)
+
+
+def quiet() -> None:
+    """Silence aiokafka, which says several times a second what a LogError says once."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

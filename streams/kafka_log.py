@@ -14,7 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams import kafka_client
 from streams.errors import ConfigError, Problem
-from streams.kafka_client import LONG_POLL, SHORT_POLL, abandoned, insist, started, stopped, translated, whole
+from streams.kafka_client import LONG_POLL, SHORT_POLL, abandoned, flushed, insist, started, stopped, translated, whole
 from streams.kafka_options import KafkaOptions, Topic, faults, wanted
 from streams.kafka_reader import EPOCH, Reader, bounds_of, entries_of
 from streams.record import Entry, Record
@@ -47,6 +47,7 @@ class KafkaLog:
         self._lines: dict[str, asyncio.Lock] = {}
 
     async def __aenter__(self) -> Self:
+        kafka_client.quiet()
         with translated("connect"):
             self._admin = await started(kafka_client.admin(self._options), self._options)
         return self
@@ -61,8 +62,7 @@ class KafkaLog:
             await stopped(looker)
         producer, self._producer = self._producer, None
         if producer is not None:
-            await stopped(producer)
-            await abandoned(producer)
+            await flushed(producer)
         await stopped(self._admin)
 
     async def verify(self, topics: Iterable[str]) -> None:

@@ -90,13 +90,15 @@ class Broker:
         """Where clients reach it."""
         return f"127.0.0.1:{self.port}"
 
-    def format(self, cluster: str, properties: Mapping[str, str]) -> None:
-        """Write its settings and make its storage."""
+    def format(self, cluster: str, properties: Mapping[str, str], *, user: tuple[str, str] | None = None) -> None:
+        """Write its settings and make its storage, with a user and password where one must log in."""
         self._folder.mkdir(parents=True)
         own = {"node.id": str(self._node), "log.dirs": str(self._folder / "data"), **properties}
         file = self._folder / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), "utf-8")
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file))
+        if user is not None:
+            command += ["--add-scram", f"SCRAM-SHA-512=[name={user[0]},password={user[1]}]"]
         done = subprocess.run(command, capture_output=True, check=False, timeout=START_WITHIN)
         if done.returncode != 0:
             raise KafkaUnavailableError(f"Kafka's storage was not made: {(done.stdout + done.stderr).decode()[-1500:]}")
@@ -173,14 +175,13 @@ class Broker:
 class Kafka:
     """A cluster of `size` brokers, each also a controller, with their files under `folder`; a context manager."""
 
-    def __init__(
-        self, folder: Path, *, size: int = 1, port: int = 0, properties: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, *, size: int = 1, port: int = 0, user: tuple[str, str] | None = None) -> None:
         libraries = classpath()
         ports = _free_ports(2 * size)
         if port:
             ports[0] = port
-        self._properties = _properties(ports[:size], ports[size:]) | dict(properties or {})
+        self._user = user
+        self._properties = _properties(ports[:size], ports[size:]) | (_login(*user) if user is not None else {})
         self.brokers = tuple(
             Broker(folder / f"broker-{node}", node=node, port=ports[node - 1], libraries=libraries)
             for node in range(1, size + 1)
@@ -198,7 +199,7 @@ class Kafka:
             for broker, controller in zip(self.brokers, self._controllers, strict=True):
                 listeners = f"CLIENT://{broker.address},CONTROLLER://127.0.0.1:{controller}"
                 own = {"listeners": listeners, "advertised.listeners": f"CLIENT://{broker.address}"}
-                broker.format(cluster, self._properties | own)
+                broker.format(cluster, self._properties | own, user=self._user)
             for broker in self.brokers:
                 broker.start()
             for broker in self.brokers:
@@ -238,6 +239,19 @@ def _properties(ports: Sequence[int], controllers: Sequence[int]) -> dict[str, s
         "num.network.threads": "2",
         "num.io.threads": "4",
         "log.cleaner.dedupe.buffer.size": "16777216",
+    }
+
+
+def _login(name: str, password: str) -> dict[str, str]:
+    """Let clients, and the broker as one of them, log in by SCRAM."""
+    module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    return {
+        "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "listener.name.client.scram-sha-512.sasl.jaas.config": (
+            f'{module} required username="{name}" password="{password}";'
+        ),
     }
 
 
