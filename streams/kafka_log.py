@@ -132,7 +132,7 @@ class KafkaLog:
             while True:
                 found = await consumer.getmany(partition, timeout_ms=1000, max_records=1)
                 if found:
-                    return next(entries_of(found[partition]))
+                    return entries_of(found[partition])[0]
 
         with translated("read"):
             entry: Entry | None = await self._ask(newest)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import TopicPartition, errors
 
@@ -16,7 +16,7 @@ from streams.record import Entry, Record
 # A batch of a read ends with the entry that passes this many bytes of values, as in PostgresLog.
 MAX_READ_BYTES = 16 * 2**20
 # Entries decoded at once while a batch is gathered: few enough to keep the bound above, many enough to be quick.
-_SLICE = 250
+_SLICE = 500
 # How long one look into the consumer may last: a reader that is cancelled ends within it.
 _LOOK = timedelta(milliseconds=100)
 # After this much silence a reader asks for the end of the topic, which notices a cluster that is gone.
@@ -38,50 +38,61 @@ class Reader:
         self._looking: asyncio.Task[Any] | None = None
         self._closing = asyncio.Lock()
         self._large = MAX_READ_BYTES
+        self._heard = asyncio.get_running_loop().time()
         consumer.assign([partition])
         consumer.seek(partition, self._position)
 
     async def take(self, limit: int) -> list[Entry]:
         """Wait for entries and return what there is, at most `limit`."""
-        loop = asyncio.get_running_loop()
         taken: list[Entry] = []
         size = 0
         end: int | None = None
-        quiet_since = loop.time()
+        wait = False
         while len(taken) < limit and size < MAX_READ_BYTES:
-            known = self._position < (self._consumer.highwater(self._partition) or 0)
-            if taken and not known:
+            # As many as fit, if the largest of the last look tells; the first look of all takes one.
+            most = min(limit - len(taken), _SLICE, max(1, (MAX_READ_BYTES - size) // self._large))
+            found = await self._look(most, wait=wait)
+            if found:
+                sizes = [it.serialized_value_size for it in found]
+                self._large = max(max(sizes), 1)
+                size += sum(sizes)
+                taken += entries_of(found)
+            elif not taken:
+                await self._check_now_and_then()
+            elif self._position >= (self._consumer.highwater(self._partition) or 0):
                 # What was appended before the caller asked belongs to this batch.
                 end = (await self._bounds())[1] if end is None else end
                 if self._position >= end:
                     break
-            # As many as fit, if the largest of the last look tells; the first look of all takes one.
-            most = max(1, (MAX_READ_BYTES - size) // self._large)
-            found = await self._look(min(limit - len(taken), _SLICE, most))
-            taken += found
-            if found:
-                sizes = [len(entry.record.value) for entry in found]
-                size += sum(sizes)
-                self._large = max(*sizes, 1)
-            if not found and not taken and loop.time() - quiet_since > _SILENCE.total_seconds():
-                await self._bounds()
-                quiet_since = loop.time()
+            wait = not found
+        self._heard = asyncio.get_running_loop().time()
         return taken
 
-    async def _look(self, most: int) -> list[Entry]:
-        # A look is never cancelled: aiokafka may have moved its position already. It ends by itself.
-        wait = round(_LOOK.total_seconds() * 1000)
-        looking = self._consumer.getmany(self._partition, timeout_ms=wait, max_records=most)
-        self._looking = asyncio.get_running_loop().create_task(looking, name=f"read {self._partition.topic}")
+    async def _check_now_and_then(self) -> None:
+        """Ask where the topic ends after a silence, which fails when the cluster is gone."""
+        now = asyncio.get_running_loop().time()
+        if now - self._heard > _SILENCE.total_seconds():
+            await self._bounds()
+            self._heard = asyncio.get_running_loop().time()
+
+    async def _look(self, most: int, *, wait: bool) -> list[Any]:
+        pause = round(_LOOK.total_seconds() * 1000) if wait else 0
+        looking = self._consumer.getmany(self._partition, timeout_ms=pause, max_records=most)
         try:
-            found = await asyncio.shield(self._looking)
+            if not wait:
+                # Takes what is there without giving way to anybody.
+                found = await looking
+            else:
+                # Never cancelled: aiokafka may have moved its position already. It ends by itself.
+                self._looking = asyncio.get_running_loop().create_task(looking, name=f"read {self._partition.topic}")
+                found = await asyncio.shield(self._looking)
         except errors.OffsetOutOfRangeError:
             await self._reposition()
             return []
-        entries = list(entries_of(found.get(self._partition, ())))
-        if entries:
-            self._position = entries[-1].offset + 1
-        return entries
+        records: list[Any] = found.get(self._partition, [])
+        if records:
+            self._position = records[-1].offset + 1
+        return records
 
     async def _reposition(self) -> None:
         """Go on with the oldest entry kept, when retention has dropped what comes next."""
@@ -119,13 +130,29 @@ async def bounds_of(consumer: Any, partition: TopicPartition) -> tuple[int, int]
     return int(first[partition]), int(end[partition])
 
 
-def entries_of(found: Iterable[Any]) -> Iterator[Entry]:
+# Setting the slots of a frozen value takes half the time of its constructor; a reader that catches up spends most of
+# its time there (tests/benchmarks/test_kafka.py).
+_new: Any = object.__new__
+_set_key, _set_value, _set_headers = (cast("Any", Record).__dict__[it].__set__ for it in ("key", "value", "headers"))
+_set_offset, _set_at, _set_record = (cast("Any", Entry).__dict__[it].__set__ for it in ("offset", "at", "record"))
+
+
+def entries_of(found: Iterable[Any]) -> list[Entry]:
     """Make entries of a consumer's records."""
+    entries = []
     at, stamp = EPOCH, 0
     for it in found:
         # All entries of a batch have one time.
         if it.timestamp != stamp:
             at, stamp = EPOCH + timedelta(milliseconds=it.timestamp), it.timestamp
+        record = _new(Record)
         # Others may write records without a key or value; to us those are empty.
-        record = Record(key=it.key or b"", value=it.value or b"", headers=dict(it.headers))
-        yield Entry(offset=it.offset, at=at, record=record)
+        _set_key(record, it.key or b"")
+        _set_value(record, it.value or b"")
+        _set_headers(record, dict(it.headers))
+        entry = _new(Entry)
+        _set_offset(entry, it.offset)
+        _set_at(entry, at)
+        _set_record(entry, record)
+        entries.append(entry)
+    return entries
