@@ -2,10 +2,11 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8080
+KAFKA_PORT ?= 9092
 DATA ?= .data
 BIN := .venv/bin
 
-.PHONY: help up test quick check bench docs lock clean
+.PHONY: help up kafka test quick check bench docs lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -21,6 +22,9 @@ help: ## print the targets
 
 up: .venv/run.stamp ## start the platform with its demo city: make up PORT=8123 DATA=/some/folder
 	@exec $(BIN)/smartflanders up --port $(PORT) --data $(DATA)
+
+kafka: .venv/run.stamp ## start an Apache Kafka for trying things, until Ctrl-C: make kafka KAFKA_PORT=9092
+	@KAFKA_PORT=$(KAFKA_PORT) exec $(BIN)/python -m tests.support.broker
 
 test: .venv/dev.stamp ## run everything that guards the code: checks, then all tests
 	@$(MAKE) --no-print-directory check

@@ -95,7 +95,8 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
         if not stop.is_set():
             _announce(plan, settings, say)
             say(f"ready {settings.base_url}/")
-        replay = None if wish.replay is None else Replay(dsn=dsn, documents=_by_source(plan, wish.replay))
+        recordings = None if wish.replay is None else _by_source(plan, wish.replay)
+        replay = None if recordings is None else Replay(settings=settings, dsn=dsn, documents=recordings)
         await report_progress(plan, own_address(settings), replay=replay, stop=stop)
 
 

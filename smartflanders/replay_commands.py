@@ -18,6 +18,7 @@ from ingest.normalise import checkpoint_offset
 from ingest.replay import Tally, Window, replay, replay_group, window_since
 from ingest.source import Source
 from ldes_server.postgres_store import PostgresStore
+from smartflanders.logs_of import kept_topics, open_log
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
@@ -25,7 +26,6 @@ from smartflanders.role_commands import require_database
 from streams.errors import ConfigError, Problem
 from streams.lease import Leases
 from streams.log import Log
-from streams.postgres_log import PostgresLog
 from streams.record import members_topic, parse_time, raw_topic
 from streams.settings import load_settings, parse_duration
 from vocab.model import load_model
@@ -78,7 +78,12 @@ async def _replay(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     mapper = compile_mapping(source, load_model(source.model), base_url=settings.base_url)
     dsn = await require_database(settings)
     status = 130
-    async with PostgresLog(dsn) as log, PostgresStore(dsn) as store, Leases(dsn) as leases:
+    topics = kept_topics([source], settings)
+    async with (
+        open_log(settings, dsn, kept=topics) as log,
+        PostgresStore(dsn) as store,
+        Leases(dsn) as leases,
+    ):
 
         async def work() -> None:
             nonlocal status

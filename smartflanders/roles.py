@@ -17,10 +17,12 @@ from ingest.source import Source
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
+from smartflanders.logs_of import kept_for, kept_topics, open_log
 from smartflanders.pilots import Plan
 from streams.lease import Leases
-from streams.postgres_log import Keep, PostgresLog, run_retention
-from streams.record import members_topic, raw_topic, rejected_topic, state_topic
+from streams.log import KeptLog
+from streams.record import members_topic, raw_topic
+from streams.retention import Keep, run_retention
 from streams.settings import Settings
 from streams.supervise import Job, supervise
 from vocab.model import load_model
@@ -36,7 +38,7 @@ class Tools:
     """What the loops of a process share."""
 
     settings: Settings
-    log: PostgresLog
+    log: KeptLog
     store: PostgresStore
     stop: asyncio.Event
 
@@ -48,7 +50,7 @@ async def run_roles(names: Sequence[str], plan: Plan, settings: Settings, dsn: s
     another soon after that one has ended.
     """
     async with (
-        PostgresLog(dsn) as log,
+        open_log(settings, dsn, kept=kept_for(plan, settings)) as log,
         PostgresStore(dsn, base_url=settings.base_url) as store,
         Leases(dsn) as leases,
     ):
@@ -102,18 +104,13 @@ async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:
 
 
 def _keeps(sources: Sequence[Source], stream: Stream, tools: Tools) -> list[Keep]:
-    """Say how long each topic keeps its entries; checkpoints need only the newest, which is never dropped."""
-    settings, keeps = tools.settings, list[Keep]()
-    for source in sources:
-        done = partial(checkpoint_offset, source, tools.log)
-        keeps += [
-            Keep(topic=raw_topic(source.name), older_than=settings.raw_retention, done=done),
-            Keep(topic=rejected_topic(source.name), older_than=settings.raw_retention),
-            Keep(topic=state_topic(source.name), older_than=timedelta(minutes=10)),
-        ]
-    written = partial(_written, stream, tools.store)
-    keeps.append(Keep(topic=members_topic(stream.name), older_than=settings.member_retention, done=written))
-    return keeps
+    """Say how long each topic keeps its entries, and whose reading it waits for."""
+    done: dict[str, Callable[[], Awaitable[int]]] = {
+        raw_topic(source.name): partial(checkpoint_offset, source, tools.log) for source in sources
+    }
+    done[members_topic(stream.name)] = partial(_written, stream, tools.store)
+    kept = kept_topics(sources, tools.settings)
+    return [Keep(topic=topic, older_than=time, done=done.get(topic)) for topic, time in kept.items()]
 
 
 async def _written(stream: Stream, store: PostgresStore) -> int:

@@ -16,11 +16,12 @@ from urllib.error import URLError
 
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
+from smartflanders.logs_of import kept_for, open_log
 from smartflanders.pilots import Plan
 from streams.errors import LogError, StoreError
 from streams.log import Log
-from streams.postgres_log import PostgresLog
 from streams.record import Payload, members_topic, raw_topic, state_topic
+from streams.settings import Settings
 
 # Progress that is not a terminal's is a line every ten seconds.
 _EVERY = timedelta(seconds=10)
@@ -52,8 +53,9 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What tells that a replay is over: the database, and the recorded documents of each source."""
+    """What tells that a replay is over: log and database, and the recorded documents of each source."""
 
+    settings: Settings
     dsn: str
     documents: Mapping[str, Sequence[Path]]
 
@@ -127,7 +129,11 @@ async def is_complete(replay: Replay, plan: Plan, flows: Mapping[str, Flow]) -> 
     if any(flows[name].polls < len(documents) for name, documents in replay.documents.items()):
         return False
     with suppress(LogError, StoreError):
-        async with PostgresLog(replay.dsn, connections=1) as log, PostgresStore(replay.dsn, base_url="") as store:
+        kept = kept_for(plan, replay.settings)
+        async with (
+            open_log(replay.settings, replay.dsn, kept=kept) as log,
+            PostgresStore(replay.dsn, base_url="") as store,
+        ):
             for source in plan.sources:
                 if not await _normalised(source.name, replay.documents[source.name][-1], log):
                     return False

@@ -6,6 +6,7 @@ Every implementation passes `tests/contract/test_log.py`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from streams.record import Entry, Record
@@ -44,4 +45,15 @@ class Log(Protocol):
 
     async def committed(self, group: str, topic: str) -> int:
         """Return the saved offset, or -1 if the group never committed on this topic."""
+        ...
+
+
+class KeptLog(Log, Protocol):
+    """A Log that drops what is old when it is told to; who runs a platform runs this too."""
+
+    async def expire(self, topic: str, older_than: timedelta, *, done: int | None = None) -> int:
+        """Drop the entries older than this, never the newest one, and return how many there were.
+
+        With `done`, nothing after that offset is dropped: its reader has not come there yet.
+        """
         ...

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -244,27 +243,3 @@ class PostgresLog:
 def _entry(row: Any) -> Entry:
     record = Record(key=row["key"], value=row["value"], headers=unpack_headers(row["headers"]))
     return Entry(offset=row["number"], at=row["at"], record=record)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """How long a topic keeps its entries. What `done` has not reached stays, however old: a reader that was down for
-    a week must find everything it missed.
-    """
-
-    topic: str
-    older_than: timedelta
-    done: Callable[[], Awaitable[int]] | None = None
-
-
-async def run_retention(
-    log: PostgresLog, keeps: Sequence[Keep], *, stop: asyncio.Event, every: timedelta = timedelta(minutes=1)
-) -> None:
-    """Drop what is old enough, topic by topic, at once and then every so often, until `stop` is set."""
-    while not stop.is_set():
-        for keep in keeps:
-            done = None if keep.done is None else await keep.done()
-            await log.expire(keep.topic, keep.older_than, done=done)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(every.total_seconds()):
-                await stop.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from streams.errors import ConfigError, Problem
 
 _PREFIX = "SF_"
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+_SERVER = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}|\[[0-9A-Fa-f:.]+\]:\d{1,5}")
+_PREFIXES = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -47,9 +49,28 @@ def format_duration(value: timedelta) -> str:
 
 
 def _log(text: str) -> str:
-    if text.startswith("kafka://"):
-        raise ValueError("this release keeps its log on PostgreSQL only; write postgres")
-    return _word("postgres")(text)
+    servers = text.removeprefix("kafka://")
+    if text != "postgres" and (servers == text or not all(_SERVER.fullmatch(server) for server in servers.split(","))):
+        raise ValueError("write postgres, or kafka://host:9092 with more brokers behind commas")
+    return text
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise ValueError("name a file that exists and that this process may read")
+    return Path(text)
+
+
+def _copies(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 9:
+        raise ValueError("write 3, or the number of brokers when there are fewer")
+    return int(text)
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIXES.fullmatch(text):
+        raise ValueError("write at most 40 letters, digits, dots, hyphens and underscores, for example gent.")
+    return text
 
 
 def _word(*words: str) -> Callable[[str], str]:
@@ -119,10 +140,59 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="SF_LOG",
-        kind="`postgres`",
+        kind="`postgres` or Kafka address",
         default="postgres",
-        doc="Where the log lives.",
+        doc="Where the log lives: `postgres`, or the brokers of an Apache Kafka as kafka://host:9092,host2:9092.",
         parse=_log,
+    ),
+    Setting(
+        name="SF_KAFKA_USER",
+        kind="name",
+        default="",
+        doc="The user to log in to Kafka as (SASL). Empty: no login.",
+        parse=str,
+    ),
+    Setting(
+        name="SF_KAFKA_PASSWORD",
+        kind="password",
+        default="",
+        doc="The password of SF_KAFKA_USER.",
+        parse=str,
+    ),
+    Setting(
+        name="SF_KAFKA_MECHANISM",
+        kind="`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`",
+        default="SCRAM-SHA-512",
+        doc="How SF_KAFKA_USER proves its password.",
+        parse=_word("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"),
+    ),
+    Setting(
+        name="SF_KAFKA_TLS",
+        kind="`on` or `off`",
+        default="off",
+        doc="Whether connections to Kafka are encrypted and the brokers' certificates checked.",
+        parse=_word("on", "off"),
+    ),
+    Setting(
+        name="SF_KAFKA_CA",
+        kind="file",
+        default="",
+        doc="The authorities (PEM) that may have signed the brokers' certificates. Empty: those of the system.",
+        parse=_file,
+    ),
+    Setting(
+        name="SF_KAFKA_REPLICATION",
+        kind="number of copies",
+        default="3",
+        doc="How many brokers keep each entry; all but one must have it before it counts. 1 for a single broker.",
+        parse=_copies,
+    ),
+    Setting(
+        name="SF_KAFKA_PREFIX",
+        kind="word",
+        default="",
+        doc="What the names of all topics begin with, for several platforms on one Kafka.",
+        parse=_prefix,
     ),
     Setting(
         name="SF_DATA",
@@ -190,6 +260,13 @@ class Settings:
     database_url: str | None
     database_read_url: str | None
     log: str
+    kafka_user: str | None
+    kafka_password: str | None = field(repr=False)
+    kafka_mechanism: str
+    kafka_tls: str
+    kafka_ca: Path | None
+    kafka_replication: int
+    kafka_prefix: str | None
     data: Path
     host: str
     port: int
@@ -230,8 +307,11 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             values[setting.field] = setting.parse(text) if text else None
         except ValueError as error:
             # An address may hold a password, and faulty ones get pasted into tickets.
-            shown = "the address given" if setting.parse is _database else repr(text)
+            shown = "the address given" if setting.parse in (_database, _log) else repr(text)
             problems.append(Problem(where=setting.name, what=f"{shown} is no {setting.kind}", fix=str(error)))
+    if values.get("kafka_user") and not values.get("kafka_password"):
+        fix = "set it to the password of SF_KAFKA_USER"
+        problems.append(Problem(where="SF_KAFKA_PASSWORD", what="is missing", fix=fix))
     if problems:
         raise ConfigError(problems, where="the environment")
     values["base_url"] = values["base_url"] or _own_address(values["host"], values["port"])

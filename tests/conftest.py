@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import uuid
@@ -16,7 +17,9 @@ import asyncpg
 import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
+from streams.kafka_options import KafkaOptions
 from streams.migrate import migrate
+from tests.support.broker import Kafka, KafkaUnavailableError
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -72,3 +75,26 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     _run(_execute(postgres.dsn, f"CREATE DATABASE {name} TEMPLATE template_smartflanders"))
     yield database_of(postgres, name)
     _run(_execute(postgres.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def start_kafka(folder: Path, *, size: int = 1, user: tuple[str, str] | None = None) -> Kafka:
+    """Prepare a cluster; where Kafka cannot be had the test is skipped with the reason, in CI it fails."""
+    try:
+        return Kafka(folder, size=size, user=user)
+    except KafkaUnavailableError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have Kafka: {error}")
+        pytest.skip(f"no Kafka here: {error}")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Start one broker for the whole run; tests that hurt it start their own."""
+    with start_kafka(tmp_path_factory.mktemp("kafka") / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_options(kafka: Kafka) -> KafkaOptions:
+    """Give a test a part of the cluster of its own, empty."""
+    return KafkaOptions(servers=kafka.servers, replication=1, prefix=f"t{uuid.uuid4().hex}.")

@@ -7,11 +7,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, cast
+from typing import cast
 
 import pytest
 
-from streams.log import Log
+from streams.kafka_log import KafkaLog
+from streams.kafka_options import KafkaOptions
+from streams.log import KeptLog, Log
 from streams.postgres_log import PostgresLog
 from streams.record import Entry, Record
 
@@ -20,22 +22,17 @@ TOPIC = "members.gent-parking"
 PATIENCE = 20
 
 
-class KeptLog(Log, Protocol):
-    """A Log whose retention can be driven by hand."""
-
-    async def expire(self, topic: str, older_than: timedelta) -> int:
-        """Drop what is older."""
-        ...
-
-
 LogFactory = Callable[[], AbstractAsyncContextManager[KeptLog]]
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "kafka"])
 def log_factory(request: pytest.FixtureRequest) -> LogFactory:
     """Open the same, at first empty log; each call is another process as far as the log can tell."""
+    if request.param == "kafka":
+        options = cast("KafkaOptions", request.getfixturevalue("kafka_options"))
+        return lambda: KafkaLog(options)
     dsn = cast("str", request.getfixturevalue("database_url"))
-    return {"postgres": lambda: PostgresLog(dsn, connections=4)}[cast("str", request.param)]
+    return lambda: PostgresLog(dsn, connections=4)
 
 
 @pytest.fixture

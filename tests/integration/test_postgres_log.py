@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from smartflanders.embedded import EmbeddedPostgres
 from streams.errors import LogError
 from streams.migrate import migrate
-from streams.postgres_log import Keep, PostgresLog, pack_headers, run_retention, unpack_headers
+from streams.postgres_log import PostgresLog, pack_headers, unpack_headers
 from streams.record import Entry, Record
+from streams.retention import Keep, run_retention
 
 TOPIC = "raw.garages"
 

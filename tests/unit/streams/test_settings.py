@@ -35,7 +35,12 @@ def test_all_faults_are_reported_at_once_with_a_fix() -> None:
     """Every wrong value and unknown name is a problem of its own, and no password is shown."""
     environ = {
         "SF_DATABASE_URL": "mysql://user:hush@db/x",
-        "SF_LOG": "kafka://broker:9092",
+        "SF_LOG": "kafka://user:hush@broker",
+        "SF_KAFKA_MECHANISM": "GSSAPI",
+        "SF_KAFKA_TLS": "yes",
+        "SF_KAFKA_CA": "/nowhere/ca.pem",
+        "SF_KAFKA_REPLICATION": "all",
+        "SF_KAFKA_PREFIX": "gent/",
         "SF_PORT": "70000",
         "SF_BASE_URL": "https://data.example.org/",
         "SF_RAW_RETENTION": "a week",
@@ -48,6 +53,28 @@ def test_all_faults_are_reported_at_once_with_a_fix() -> None:
     assert all(problem.fix for problem in caught.value.problems)
     assert "did you mean SF_LOG_LEVEL?" in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("brokers", ["broker:9092", "one:9092,two.example.org:9093", "[::1]:9092"])
+def test_a_log_on_kafka_names_its_brokers(brokers: str) -> None:
+    """One or more brokers, each with its port; by default nobody logs in and three of them keep each entry."""
+    settings = load_settings({"SF_LOG": f"kafka://{brokers}"})
+    assert settings.log == f"kafka://{brokers}"
+    assert (settings.kafka_user, settings.kafka_replication, settings.kafka_prefix) == (None, 3, None)
+
+
+@pytest.mark.parametrize("wrong", ["kafka", "kafka://", "kafka://broker", "kafka://a:1,", "kafka://a:x", "broker:9092"])
+def test_a_log_is_postgres_or_brokers(wrong: str) -> None:
+    """Anything else is refused with what to write."""
+    with pytest.raises(ConfigError, match="kafka://host:9092"):
+        load_settings({"SF_LOG": wrong})
+
+
+def test_a_kafka_user_needs_a_password() -> None:
+    """A name alone logs nobody in, and the password is not shown."""
+    with pytest.raises(ConfigError, match="SF_KAFKA_PASSWORD: is missing"):
+        load_settings({"SF_KAFKA_USER": "gent"})
+    assert "hush" not in repr(load_settings({"SF_KAFKA_USER": "gent", "SF_KAFKA_PASSWORD": "hush"}))
 
 
 @pytest.mark.parametrize("wrong", ["ftp://x", "https://", "data.example.org", "https://x?y", "https://x#y"])

@@ -1,0 +1,68 @@
+"""The log that the settings choose, opened: on PostgreSQL tables or on Apache Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from ingest.source import Source
+from smartflanders.pilots import Plan
+from streams.kafka_log import KafkaLog
+from streams.kafka_options import KafkaOptions
+from streams.log import KeptLog
+from streams.postgres_log import PostgresLog
+from streams.record import members_topic, raw_topic, rejected_topic, state_topic
+from streams.settings import Settings
+
+_KAFKA = "kafka://"
+
+
+@asynccontextmanager
+async def open_log(settings: Settings, dsn: str, *, kept: Mapping[str, timedelta]) -> AsyncIterator[KeptLog]:
+    """Open the log of SF_LOG; `kept` names the topics it will be used for and how long each keeps its entries.
+
+    On Kafka the topics are made or checked first, all of them, so that a wrong one is told before anything runs.
+
+    Raises:
+        LogError: the log cannot be reached, or refuses who asks.
+        ConfigError: with every fault of every topic.
+
+    """
+    if not settings.log.startswith(_KAFKA):
+        async with PostgresLog(dsn) as log:
+            yield log
+        return
+    async with KafkaLog(kafka_options(settings), kept=kept) as log:
+        await log.verify(kept)
+        yield log
+
+
+def kafka_options(settings: Settings) -> KafkaOptions:
+    """Take what concerns Kafka out of the settings."""
+    return KafkaOptions(
+        servers=settings.log.removeprefix(_KAFKA),
+        user=settings.kafka_user,
+        password=settings.kafka_password,
+        mechanism=settings.kafka_mechanism,
+        tls=settings.kafka_tls == "on",
+        authorities=settings.kafka_ca,
+        replication=settings.kafka_replication,
+        prefix=settings.kafka_prefix or "",
+    )
+
+
+def kept_for(plan: Plan, settings: Settings) -> dict[str, timedelta]:
+    """Say how long each topic of a plan keeps its entries."""
+    return kept_topics(plan.sources, settings)
+
+
+def kept_topics(sources: Iterable[Source], settings: Settings) -> dict[str, timedelta]:
+    """Say how long each topic of these sources keeps its entries; checkpoints need only the newest, always kept."""
+    kept: dict[str, timedelta] = {}
+    for source in sources:
+        kept[raw_topic(source.name)] = settings.raw_retention
+        kept[rejected_topic(source.name)] = settings.raw_retention
+        kept[state_topic(source.name)] = timedelta(minutes=10)
+        kept[members_topic(source.stream)] = settings.member_retention
+    return kept

@@ -1,0 +1,158 @@
+"""One reader of one Kafka topic: a consumer with a position of its own, and entries out of its records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from aiokafka import TopicPartition, errors
+
+from streams.errors import LogError
+from streams.kafka_client import stopped
+from streams.record import Entry, Record
+
+# A batch of a read ends with the entry that passes this many bytes of values, as in PostgresLog.
+MAX_READ_BYTES = 16 * 2**20
+# Entries decoded at once while a batch is gathered: few enough to keep the bound above, many enough to be quick.
+_SLICE = 500
+# How long one look into the consumer may last: a reader that is cancelled ends within it.
+_LOOK = timedelta(milliseconds=100)
+# After this much silence a reader asks for the end of the topic, which notices a cluster that is gone.
+_SILENCE = timedelta(seconds=5)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Asks for the offset of the oldest entry kept and the one the next entry will get.
+Bounds = Callable[[], Awaitable[tuple[int, int]]]
+
+
+class Reader:
+    """One consumer on one partition, with a position of its own; it holds at most one answer of the broker."""
+
+    def __init__(self, consumer: Any, partition: TopicPartition, *, after: int, bounds: Bounds) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        self._position = after + 1
+        self._bounds = bounds
+        self._looking: asyncio.Task[Any] | None = None
+        self._closing = asyncio.Lock()
+        self._large = MAX_READ_BYTES
+        self._heard = asyncio.get_running_loop().time()
+        consumer.assign([partition])
+        consumer.seek(partition, self._position)
+
+    async def take(self, limit: int) -> list[Entry]:
+        """Wait for entries and return what there is, at most `limit`."""
+        taken: list[Entry] = []
+        size = 0
+        end: int | None = None
+        wait = False
+        while len(taken) < limit and size < MAX_READ_BYTES:
+            # As many as fit, if the largest of the last look tells; the first look of all takes one.
+            most = min(limit - len(taken), _SLICE, max(1, (MAX_READ_BYTES - size) // self._large))
+            found = await self._look(most, wait=wait)
+            if found:
+                sizes = [it.serialized_value_size for it in found]
+                self._large = max(*sizes, 1)
+                size += sum(sizes)
+                taken += entries_of(found)
+            elif not taken:
+                await self._check_now_and_then()
+            elif self._position >= (self._consumer.highwater(self._partition) or 0):
+                # What was appended before the caller asked belongs to this batch.
+                end = (await self._bounds())[1] if end is None else end
+                if self._position >= end:
+                    break
+            wait = not found
+        self._heard = asyncio.get_running_loop().time()
+        return taken
+
+    async def _check_now_and_then(self) -> None:
+        """Ask where the topic ends after a silence, which fails when the cluster is gone."""
+        now = asyncio.get_running_loop().time()
+        if now - self._heard > _SILENCE.total_seconds():
+            await self._bounds()
+            self._heard = asyncio.get_running_loop().time()
+
+    async def _look(self, most: int, *, wait: bool) -> list[Any]:
+        pause = round(_LOOK.total_seconds() * 1000) if wait else 0
+        looking = self._consumer.getmany(self._partition, timeout_ms=pause, max_records=most)
+        try:
+            if not wait:
+                # Takes what is there without giving way to anybody.
+                found = await looking
+            else:
+                # Never cancelled: aiokafka may have moved its position already. It ends by itself.
+                self._looking = asyncio.get_running_loop().create_task(looking, name=f"read {self._partition.topic}")
+                found = await asyncio.shield(self._looking)
+        except errors.OffsetOutOfRangeError:
+            await self._reposition()
+            return []
+        records: list[Any] = found.get(self._partition, [])
+        if records:
+            self._position = records[-1].offset + 1
+        return records
+
+    async def _reposition(self) -> None:
+        """Go on with the oldest entry kept, when retention has dropped what comes next."""
+        first, end = await self._bounds()
+        if self._position > end:
+            raise LogError(
+                f"{self._partition.topic} ends at {end}, before the position {self._position}: entries were lost",
+                where="log",
+                fix="find out who deleted the topic; then replay the raw topic, or set the reader's position back",
+            )
+        self._position = max(self._position, first)
+        self._consumer.seek(self._partition, self._position)
+
+    def skip(self, partition: TopicPartition, first: int) -> None:
+        """Forget what was fetched before retention dropped it; other processes may deliver that once more."""
+        if partition == self._partition and self._position < first:
+            self._position = first
+            self._consumer.seek(partition, first)
+
+    async def close(self) -> None:
+        """Let the look in hand end, then close the connections."""
+        # A reader that nobody holds any more is closed by the loop, perhaps while the log itself closes.
+        async with self._closing:
+            if self._looking is not None:
+                await asyncio.wait([self._looking])
+                if not self._looking.cancelled():
+                    self._looking.exception()
+            await stopped(self._consumer)
+
+
+async def bounds_of(consumer: Any, partition: TopicPartition) -> tuple[int, int]:
+    """Return the offset of the oldest entry kept, and the one the next entry will get."""
+    first = await consumer.beginning_offsets([partition])
+    end = await consumer.end_offsets([partition])
+    return int(first[partition]), int(end[partition])
+
+
+# Setting the slots of a frozen value takes half the time of its constructor; a reader that catches up spends most of
+# its time there (tests/benchmarks/test_kafka.py).
+_new: Any = object.__new__
+_set_key, _set_value, _set_headers = (cast("Any", Record).__dict__[it].__set__ for it in ("key", "value", "headers"))
+_set_offset, _set_at, _set_record = (cast("Any", Entry).__dict__[it].__set__ for it in ("offset", "at", "record"))
+
+
+def entries_of(found: Iterable[Any]) -> list[Entry]:
+    """Make entries of a consumer's records."""
+    entries = []
+    at, stamp = EPOCH, 0
+    for it in found:
+        # All entries of a batch have one time.
+        if it.timestamp != stamp:
+            at, stamp = EPOCH + timedelta(milliseconds=it.timestamp), it.timestamp
+        record = _new(Record)
+        # Others may write records without a key or value; to us those are empty.
+        _set_key(record, it.key or b"")
+        _set_value(record, it.value or b"")
+        _set_headers(record, dict(it.headers))
+        entry = _new(Entry)
+        _set_offset(entry, it.offset)
+        _set_at(entry, at)
+        _set_record(entry, record)
+        entries.append(entry)
+    return entries
