@@ -17,6 +17,7 @@ import uvloop
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.replica import ReplicaStore
 from ldes_server.serve import Address, WatchedStore, serve
+from smartflanders.health import health_door
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
 from smartflanders.processes import die_with_parent
@@ -51,6 +52,10 @@ def add(verbs: Verbs) -> None:
     for name in ROLES:
         role = verbs.add_parser(name, help=_HELP[name], description=f"{_HELP[name].capitalize()}. {_TWICE}")
         _add_options(role)
+        role.add_argument(
+            "--port", type=int, help="answer /healthz and /metrics here (SF_PORT; without either: nowhere)"
+        )
+        role.add_argument("--host", help="address to listen on (SF_HOST, default 127.0.0.1)")
         role.set_defaults(run=partial(_role, name), loop=uvloop.new_event_loop)
     serving = verbs.add_parser(
         "serve", help="answer readers", description=f"Answer readers: pages, feeds, models. {_SERVE}"
@@ -126,12 +131,16 @@ async def _require(setting: str, dsn: str) -> None:
 
 
 async def _role(name: str, arguments: argparse.Namespace, stop: asyncio.Event) -> int:
-    settings = load_settings(os.environ)
+    settings = settings_of(arguments)
     plan = _plan(arguments)
     dsn = await require_database(settings)
     _look_for_garbage_less()
-    _say(f"ready {name}")
-    await run_roles([name], plan, settings, dsn, stop=stop)
+    async with AsyncExitStack() as stack:
+        # Several workers share a machine, so none takes a port that nobody gave it.
+        if arguments.port is not None or os.environ.get("SF_PORT"):
+            await stack.enter_async_context(health_door(settings.host, settings.port))
+        _say(f"ready {name}")
+        await run_roles([name], plan, settings, dsn, stop=stop)
     return 0
 
 

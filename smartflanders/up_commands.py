@@ -67,6 +67,7 @@ def _add_simulate(verbs: Verbs) -> None:
         description="Serve MIV traffic and Gent parking in the publishers' real formats on 127.0.0.1, at "
         "/<their host>/<their path>. GET /-/ledger tells the truth; POST /-/faults changes the faults.",
     )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--lanes", type=int, default=200, help="lanes of the city (default 200)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same city (default 1)")
@@ -132,6 +133,7 @@ async def _simulate(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
         await serve_replay(documents, port=arguments.port, ready=ready, stop=stop)
         return 0
     options = SimulatorOptions(
+        host=arguments.host,
         port=arguments.port,
         lanes=arguments.lanes,
         seed=arguments.seed,

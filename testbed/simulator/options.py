@@ -14,13 +14,14 @@ _BACK = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorOptions:
-    """The options of `smartflanders simulate`.
+    """The options of `smartflanders simulate`; `host` is the address to listen on.
 
     `speed` 60 makes a simulated minute a second. `start` is the simulated time at the real time `epoch`; by default
     both are now, and with a `speed` over 1 the start lies thirty days back. A simulator that is started again with the
     same seed, lanes, start, epoch and speed goes on as if it had never stopped. `ledger` is a file to keep the truth in.
     """
 
+    host: str = "127.0.0.1"
     port: int = 0
     lanes: int = 200
     seed: int = 1

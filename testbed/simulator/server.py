@@ -34,24 +34,29 @@ _LOOK_SECONDS = 0.2
 
 
 async def serve(options: SimulatorOptions, *, ready: Callable[[str], None], stop: asyncio.Event) -> None:
-    """Serve the city on 127.0.0.1 until `stop`; `ready` is called once with the origin, such as `http://127.0.0.1:8081`."""
+    """Serve the city until `stop`; `ready` is called once with the origin, such as `http://127.0.0.1:8081`."""
     ledger = Ledger(options.ledger)
     try:
         simulator = Simulator(options, ledger, stop=stop)
-        await run_application(simulator.application(), options.port, ready=ready, stop=stop)
+        await run_application(simulator.application(), options.port, host=options.host, ready=ready, stop=stop)
     finally:
         ledger.close()
 
 
 async def run_application(
-    application: web.Application, port: int, *, ready: Callable[[str], None], stop: asyncio.Event
+    application: web.Application,
+    port: int,
+    *,
+    host: str = "127.0.0.1",
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
 ) -> None:
-    """Serve an application on 127.0.0.1 until `stop`; port 0 takes a free one, which `ready` is told."""
+    """Serve an application on `host` until `stop`; port 0 takes a free one, which `ready` is told."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        ready(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        await web.TCPSite(runner, host, port).start()
+        ready(f"http://{host}:{runner.addresses[0][1]}")
         await stop.wait()
     finally:
         await runner.cleanup()
