@@ -80,7 +80,7 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """The address of the running server's database, for asyncpg and psql."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}&port={_PORT}"
+        return _address(str(self._sockets))
 
     @property
     def pid(self) -> int | None:
@@ -299,6 +299,20 @@ def _postmaster(cluster: Path) -> tuple[int, str]:
         return abs(int(lines[0])), lines[7].strip() if len(lines) > 7 else ""
     except (FileNotFoundError, ValueError, IndexError):
         return 0, ""
+
+
+def running_database(folder: Path) -> str | None:
+    """Return the address of the server that runs on a data folder, whoever started it; None when there is none."""
+    cluster = folder.absolute() / "postgres"
+    pid, state = _postmaster(cluster)
+    if state != "ready" or not _serves(pid, cluster):
+        return None
+    # The fifth line of the file names the folder of the socket.
+    return _address((cluster / "postmaster.pid").read_text().splitlines()[4])
+
+
+def _address(sockets: str) -> str:
+    return f"postgresql://postgres@/postgres?host={quote(sockets)}&port={_PORT}"
 
 
 def _serves(pid: int, cluster: Path) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
-import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,16 +18,17 @@ from ingest.normalise import checkpoint_offset
 from ingest.replay import Tally, Window, replay, replay_group, window_since
 from ingest.source import Source
 from ldes_server.postgres_store import PostgresStore
+from smartflanders.embedded import running_database
 from smartflanders.logs_of import kept_topics, open_log
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
-from smartflanders.role_commands import require_database
+from smartflanders.role_commands import require_database, settings_of
 from streams.errors import ConfigError, Problem
 from streams.lease import Leases
 from streams.log import Log
 from streams.record import members_topic, parse_time, raw_topic
-from streams.settings import load_settings, parse_duration
+from streams.settings import parse_duration
 from vocab.model import load_model
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
@@ -44,7 +45,7 @@ def add(verbs: Verbs) -> None:
         help="map what was collected again, with the source file as it is now",
         description="Read what SOURCE sent since TIME again with today's source file. Members that are right stay as "
         "they are, wrong ones get a revision, missing ones are published. Safe beside a running platform, whose "
-        "SF_DATABASE_URL and SF_BASE_URL it needs; restart `normalise` first, so that it uses the new file too. "
+        "SF_DATABASE_URL (or the data folder of `up`) and SF_BASE_URL it needs; restart `normalise` first, so that it uses the new file too. "
         "Interrupted, it goes on where it was; done twice, it adds nothing.",
     )
     parser.add_argument("source", metavar="SOURCE", help="the source's name")
@@ -58,6 +59,9 @@ def add(verbs: Verbs) -> None:
         default=[],
         metavar="FOLDER",
         help="where the source file is; repeatable (default: all that ship)",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="data folder of a running `up` (SF_DATA, default .data)"
     )
     parser.add_argument("--again", action="store_true", help="forget where an interrupted replay was")
     parser.set_defaults(run=_replay)
@@ -73,7 +77,10 @@ def _moment(text: str) -> datetime:
 
 
 async def _replay(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
-    settings = load_settings(os.environ)
+    settings = settings_of(arguments)
+    if settings.database_url is None:
+        # That of a platform which `up` runs here.
+        settings = replace(settings, database_url=running_database(settings.data))
     source = _source(arguments)
     mapper = compile_mapping(source, load_model(source.model), base_url=settings.base_url)
     dsn = await require_database(settings)

@@ -19,6 +19,7 @@ from ingest.source import Source
 from ldes_server.model import PageId, Published
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
+from smartflanders.embedded import EmbeddedPostgres, running_database
 from smartflanders.pilots import stream_of
 from streams.log import Log
 from streams.postgres_log import PostgresLog
@@ -239,3 +240,9 @@ async def test_wrong_use_is_refused(database_url: str, tmp_path: Path) -> None:
     assert shipped[0] == 2
     assert "is no source" in shipped[2]
     assert (await command(database_url, source, tmp_path / "new", "--since", "soon"))[0] == 2
+
+
+def test_the_database_of_a_running_platform_is_found(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    """Without SF_DATABASE_URL the data folder tells where the server of `up` is, and nothing when none runs."""
+    assert running_database(postgres.folder) == postgres.dsn
+    assert running_database(tmp_path) is None
