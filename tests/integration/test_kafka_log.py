@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -327,3 +329,23 @@ async def test_logins_are_checked(tmp_path: Path) -> None:
                 async with KafkaLog(wrong):
                     pass
             assert not caught.value.retriable
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+async def test_certificates_are_checked(tmp_path: Path) -> None:
+    """TLS works with the authority that signed the broker; without it the broker is refused with the setting to mend."""
+    key, certificate, both = (tmp_path / f"broker.{suffix}" for suffix in ("key", "crt", "pem"))
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    made = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
+    await asyncio.to_thread(subprocess.run, made, check=True, capture_output=True)
+    both.write_text(key.read_text() + certificate.read_text())
+    with start_kafka(tmp_path / "cluster", certificate=both) as cluster:
+        right = KafkaOptions(servers=cluster.servers, replication=1, tls=True, authorities=certificate)
+        async with KafkaLog(right) as log:
+            assert await log.append(TOPIC, [record("a")]) == 0
+        with pytest.raises(LogError, match="SF_KAFKA_CA") as caught:
+            async with KafkaLog(replace(right, authorities=None)):
+                pass
+        assert not caught.value.retriable
