@@ -54,7 +54,7 @@ class Reader:
             found = await self._look(most, wait=wait)
             if found:
                 sizes = [it.serialized_value_size for it in found]
-                self._large = max(*sizes, 1)
+                self._large = max(1, *sizes)
                 size += sum(sizes)
                 taken += entries_of(found)
             elif not taken:

@@ -77,10 +77,12 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     _run(_execute(postgres.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def start_kafka(folder: Path, *, size: int = 1, user: tuple[str, str] | None = None) -> Kafka:
+def start_kafka(
+    folder: Path, *, size: int = 1, user: tuple[str, str] | None = None, certificate: Path | None = None
+) -> Kafka:
     """Prepare a cluster; where Kafka cannot be had the test is skipped with the reason, in CI it fails."""
     try:
-        return Kafka(folder, size=size, user=user)
+        return Kafka(folder, size=size, user=user, certificate=certificate)
     except KafkaUnavailableError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must have Kafka: {error}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -90,10 +92,11 @@ class Ledger:
                 self.failed += failed
                 self.appended += 1
                 await asyncio.sleep(0.01)
+            await insist(lambda: log.append(TOPIC, [record("end")]))
 
     async def _read(self) -> None:
         async with KafkaLog(self.options) as log:
-            while not (self._stop.is_set() and self._is_complete()):
+            while not self._has_ended():
                 try:
                     await self._follow(log)
                 except LogError as error:
@@ -104,16 +107,16 @@ class Ledger:
     async def _follow(self, log: KafkaLog) -> None:
         async for batch in log.read(TOPIC, after=self.entries[-1].offset if self.entries else -1):
             self.entries += batch
-            if self._stop.is_set() and self._is_complete():
+            if self._has_ended():
                 return
 
-    def _is_complete(self) -> bool:
-        return bool(self.entries) and int(self.entries[-1].record.value) == self.appended - 1
+    def _has_ended(self) -> bool:
+        return bool(self.entries) and self.entries[-1].record.value == b"end"
 
     def check(self) -> None:
         """Nothing lost, numbers dense and in order, and doubled only where an append had failed."""
         assert [entry.offset for entry in self.entries] == list(range(len(self.entries)))
-        numbers = [int(entry.record.value) for entry in self.entries]
+        numbers = [int(entry.record.value) for entry in self.entries if entry.record.value != b"end"]
         assert numbers == sorted(numbers)
         assert set(numbers) == set(range(self.appended))
         assert len(numbers) - self.appended <= self.failed
@@ -154,7 +157,7 @@ async def test_a_cluster_goes_on_without_any_one_broker(three_brokers: Kafka) ->
             await _in_sync(three_brokers, ledger.options)
     ledger.check()
     assert ledger.failed == 0
-    assert len(ledger.entries) == ledger.appended
+    assert len(ledger.entries) == ledger.appended + 1
     print("seconds until twenty appends came through without a broker:", [round(wait, 1) for wait in waits])
 
 
@@ -326,3 +329,23 @@ async def test_logins_are_checked(tmp_path: Path) -> None:
                 async with KafkaLog(wrong):
                     pass
             assert not caught.value.retriable
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+async def test_certificates_are_checked(tmp_path: Path) -> None:
+    """TLS works with the authority that signed the broker; without it the broker is refused with the setting to mend."""
+    key, certificate, both = (tmp_path / f"broker.{suffix}" for suffix in ("key", "crt", "pem"))
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    made = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
+    await asyncio.to_thread(subprocess.run, made, check=True, capture_output=True)
+    both.write_text(key.read_text() + certificate.read_text())
+    with start_kafka(tmp_path / "cluster", certificate=both) as cluster:
+        right = KafkaOptions(servers=cluster.servers, replication=1, tls=True, authorities=certificate)
+        async with KafkaLog(right) as log:
+            assert await log.append(TOPIC, [record("a")]) == 0
+        with pytest.raises(LogError, match="SF_KAFKA_CA") as caught:
+            async with KafkaLog(replace(right, authorities=None)):
+                pass
+        assert not caught.value.retriable

@@ -175,13 +175,23 @@ class Broker:
 class Kafka:
     """A cluster of `size` brokers, each also a controller, with their files under `folder`; a context manager."""
 
-    def __init__(self, folder: Path, *, size: int = 1, port: int = 0, user: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        size: int = 1,
+        port: int = 0,
+        user: tuple[str, str] | None = None,
+        certificate: Path | None = None,
+    ) -> None:
         libraries = classpath()
         ports = _free_ports(2 * size)
         if port:
             ports[0] = port
         self._user = user
         self._properties = _properties(ports[:size], ports[size:]) | (_login(*user) if user is not None else {})
+        if certificate is not None:
+            self._properties |= _encrypted(certificate)
         self.brokers = tuple(
             Broker(folder / f"broker-{node}", node=node, port=ports[node - 1], libraries=libraries)
             for node in range(1, size + 1)
@@ -239,6 +249,17 @@ def _properties(ports: Sequence[int], controllers: Sequence[int]) -> dict[str, s
         "num.network.threads": "2",
         "num.io.threads": "4",
         "log.cleaner.dedupe.buffer.size": "16777216",
+    }
+
+
+def _encrypted(certificate: Path) -> dict[str, str]:
+    """Let clients, and the broker as one of them, talk TLS only, with this certificate and key (one PEM file)."""
+    return {
+        "listener.security.protocol.map": "CLIENT:SSL,CONTROLLER:PLAINTEXT",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(certificate),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(certificate.with_suffix(".crt")),
     }
 
 
