@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -197,13 +197,16 @@ class KafkaLog:
     async def _ensure(self, topic: str) -> TopicPartition:
         """Make the topic if it is missing, check it once, and return its partition."""
         partition = TopicPartition(self._options.prefix + topic, 0)
-        async with self._checking:
-            if topic not in self._checked:
-                with translated(f"prepare topic {partition.topic}"):
+        if topic in self._checked:
+            return partition
+        with translated(f"prepare topic {partition.topic}"):
+            # Whoever stands in line behind a cluster that does not answer is told in time, too.
+            async with asyncio.timeout(self._patience), self._checking:
+                if topic not in self._checked:
                     found = await self._call(lambda: self._made(partition.topic))
-                if problems := faults(found, self._options, kept=self._kept.get(topic)):
-                    raise ConfigError(problems, where=f"the Kafka topic {partition.topic}")
-                self._checked.add(topic)
+                    if problems := faults(found, self._options, kept=self._kept.get(topic)):
+                        raise ConfigError(problems, where=f"the Kafka topic {partition.topic}")
+                    self._checked.add(topic)
         return partition
 
     async def _made(self, name: str) -> Topic:
@@ -232,24 +235,20 @@ class KafkaLog:
                 self._producer = await started(kafka_client.producer(self._options), self._options)
             return self._producer
 
-    async def _ask(self, question: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def _ask(self, question: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         """Ask with the consumer for single questions, one at a time; after a fault the next one gets a new one."""
-        async with self._asking:
+        async with asyncio.timeout(self._patience), self._asking:
             if self._looker is None:
                 looker = kafka_client.consumer(self._options, wait=SHORT_POLL)
                 self._looker = await started(looker, self._options)
             try:
-                answer = await whole(self._answer(question))
+                answer = await whole(question(self._looker))
                 self._looker.unsubscribe()
             except BaseException:
                 consumer, self._looker = self._looker, None
                 await stopped(consumer)
                 raise
             return answer
-
-    async def _answer(self, question: Callable[[Any], Awaitable[Any]]) -> Any:
-        async with asyncio.timeout(self._patience):
-            return await question(self._looker)
 
 
 def _batches(producer: Any, records: Sequence[Record]) -> Iterator[Any]:
