@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from types import TracebackType
@@ -68,7 +68,6 @@ class PostgresStore:
         self._connections = connections
         self._patience = patience.total_seconds()
         self._poll = poll.total_seconds()
-        self._opened = AsyncExitStack()
         self._pool: Any = None
 
     async def __aenter__(self) -> Self:
@@ -76,19 +75,24 @@ class PostgresStore:
             # Our sessions change no setting, so resetting them after each use would be a round trip for nothing.
             # No floor: the driver logs a trace whenever it cannot keep one.
             pool = asyncpg.create_pool(min_size=0, max_size=self._connections, reset=_leave_as_is, **self._options())
-            self._pool = await self._opened.enter_async_context(pool)
+            self._pool = await pool
         try:
             async with self._connection("open the pool"):
                 return self
         except BaseException:
-            await self._opened.aclose()
+            self._pool.terminate()
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool = None
-        await self._opened.aclose()
+        # Calls of this process have ended by now. A connection whose server was killed would be waited for without end.
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(1):
+                await pool.close()
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pool.terminate()
 
     # The writer's side.
 

@@ -38,6 +38,10 @@ _SOCKET_PATH_LIMIT = 107 - len(f"/.s.PGSQL.{_PORT}.lock")
 _LOG_LIMIT = 10 * 2**20
 # Crash recovery replays at most `max_wal_size`: seconds on a good disk, minutes on a poor one.
 _START_WITHIN = timedelta(minutes=10)
+# Processes of a killed server end within a second or two; on a busy machine it was seen to take more than three.
+_TRIES = 10
+_TRY_AGAIN_IN = timedelta(seconds=1)
+_TRY_AGAIN_FOR = timedelta(seconds=60)
 _POLL_SECONDS = 0.02
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -131,12 +135,16 @@ class EmbeddedPostgres:
         _require_cluster(cluster, user)
         _stop_leftover(cluster, self._grace)
         self._sockets = _socket_folder(cluster, user)
-        # Backends of a killed server may hold its shared memory for a moment longer; then the first try fails.
-        for pause in (0.5, 1.0, 2.0, 0.0):
+        # Backends of a killed server may hold its shared memory for a moment longer; then the first tries fail. A server
+        # that was killed while it started (a negative status) says nothing about its folder either.
+        deadline = time.monotonic() + _TRY_AGAIN_FOR.total_seconds()
+        tries = 0
+        while tries < _TRIES or (self._process and self._process.returncode < 0 and time.monotonic() < deadline):
             self._process = self._spawn(cluster, binaries, user)
             if _until_ready(self._process, cluster):
                 return
-            time.sleep(pause)
+            tries += 1
+            time.sleep(_TRY_AGAIN_IN.total_seconds())
         raise _fault(self.folder, f"the database did not start: {_tail(self.folder / 'postgres.log')}", _FIX_LOG)
 
     def _spawn(self, cluster: Path, binaries: Path, user: User) -> subprocess.Popen[bytes]:
