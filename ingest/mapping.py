@@ -13,11 +13,12 @@ from ingest.bindings import Binding, Group
 from ingest.check import fields_of
 from ingest.conversions import Spot, quoted, stamp
 from ingest.decoders.items import Wanted
-from ingest.identity import entity_iri, member_id
+from ingest.identity import entity_iri
 from ingest.paths import expression, parse_path
 from ingest.reading import Code, Reading
 from ingest.source import Source, bindings_of, check_source
 from ingest.writing import Writing
+from streams.identity import member_id
 from streams.record import Member, Point
 from vocab.model import Field, Kind, Model
 

@@ -15,12 +15,12 @@ import orjson
 from ingest.conversions import Refused
 from ingest.decoders.items import Break, Item
 from ingest.decoders.table import decode
-from ingest.identity import member_id
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper, Tables
 from ingest.memory import NEVER, Memory, Seen, bounded
 from ingest.source import Publish, Source
 from streams.batches import next_batch
+from streams.identity import member_id
 from streams.log import Log
 from streams.logs import logger
 from streams.metrics import ITEMS, ITEMS_IN, LAG, NEWEST_OBSERVED, REJECTIONS

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from ingest.identity import member_id
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper
 from ingest.memory import NEVER, Memory, Seen, bounded
 from ingest.normalise import Batch, portions, read_items, remember
 from streams.errors import ConfigError, LogError, Problem, SourceError
+from streams.identity import member_id
 from streams.log import Log
 from streams.record import Entry, Member, members_topic, raw_topic
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.identity import entity_iri, member_id, slug
+from ingest.identity import entity_iri
+from streams.identity import member_id, slug
 
 
 def test_safe_keys_stay_as_they_are() -> None:

@@ -1,0 +1,43 @@
+"""Identity: the names of members, the same whenever and wherever they are made again."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from urllib.parse import urlsplit
+
+_SAFE = re.compile(r"[A-Za-z0-9._~-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._~-]+")
+# Characters of a slug before its hash; longer keys add nothing a person reads.
+_LONGEST = 80
+
+
+@lru_cache(maxsize=100_000)
+def slug(key: str) -> str:
+    """Make one path segment of an entity's key: itself when it is safe, else its safe part and 8 hex of its hash."""
+    if _SAFE.fullmatch(key) and len(key) <= _LONGEST and key.strip("."):
+        return key
+    readable = key
+    if key.startswith(("http://", "https://")):
+        readable = _last_segment(key)
+    readable = _UNSAFE.sub("-", readable).strip("-.")[:_LONGEST]
+    mark = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{readable}-{mark}" if readable else mark
+
+
+def _last_segment(key: str) -> str:
+    try:
+        path = urlsplit(key).path
+    except ValueError:
+        return ""
+    return next((part for part in reversed(path.split("/")) if part), "")
+
+
+def member_id(stream: str, key: str, observed_at: datetime, *, revision: bytes = b"") -> str:
+    """Return the identity of a member: stream, entity, observed time, and the digest of a revision."""
+    fraction = f"{observed_at.microsecond // 1000:03d}" if observed_at.microsecond >= 1000 else ""
+    time = f"{observed_at.isoformat()[:19].replace('-', '').replace(':', '')}{fraction}Z"
+    suffix = f"-{revision.hex()[:8]}" if revision else ""
+    return f"{stream}/members/{slug(key)}/{time}{suffix}"
