@@ -14,6 +14,7 @@ from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.model import PageId, Stream
 from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
+from ldes_server.posting import post
 from ldes_server.problems import Problem, unknown
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
@@ -86,11 +87,12 @@ def create_app(
     app = FastAPI(title="smartflanders", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.shelf = shelf
     app.state.site = Site(shelf, base_url, metrics)
-    app.state.docs = None
+    app.state.docs = app.state.door = None
     for path, endpoint, summary in _ADDRESSES:
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
         app.add_api_route(path, endpoint, methods=["GET"], **words)
         app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **words)
+    app.add_api_route("/{stream}", take, methods=["POST"], summary="Members in, as RDF", response_class=Response)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(StoreError, _on_store_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -118,6 +120,11 @@ async def stream(stream: str, site: Here) -> Response:
     site.stream(stream)
     # See Other, never permanent: the stream outlives any root (HTTP-29).
     return _see(f"{site.base_url}/{stream}/log", max_age=3600)
+
+
+async def take(request: Request, stream: str, site: Here) -> Response:
+    """Take members that others made."""
+    return await post(request, site.stream(stream), request.app.state.door)
 
 
 async def root(request: Request, stream: str, site: Here) -> Response:
@@ -286,7 +293,7 @@ async def _on_store_error(_: Request, error: Exception) -> Response:
 
 async def _on_http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return Problem(error.status_code, str(error.detail), fix="/docs lists every address; they take GET").response()
+    return Problem(error.status_code, str(error.detail), fix="/docs lists every address and its methods").response()
 
 
 async def _on_fault(_: Request, __: Exception) -> Response:

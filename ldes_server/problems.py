@@ -19,12 +19,15 @@ _CACHE = {404: "public, max-age=2", 406: "no-store", 410: "public, max-age=60"}
 class Problem(Exception):  # noqa: N818 - the standard's own name; it ends a request, it does not report a fault of ours
     """Ends a request with a problem document: `what` happened, the `fix`, and the names that come near."""
 
-    def __init__(self, status: int, what: str, *, fix: str, near: Iterable[str] = ()) -> None:
+    def __init__(
+        self, status: int, what: str, *, fix: str, near: Iterable[str] = (), retry_after: int = RETRY_AFTER
+    ) -> None:
         super().__init__(what)
         self.status = status
         self.what = what
         self.fix = fix
         self.near = tuple(near)
+        self.retry_after = retry_after
 
     def response(self) -> JSONResponse:
         """Return the answer."""
@@ -41,7 +44,9 @@ class Problem(Exception):  # noqa: N818 - the standard's own name; it ends a req
         headers["cache-control"] = _CACHE.get(self.status, "no-store")
         headers["vary"] = "Accept, Accept-Encoding"
         if self.status in (429, 503):
-            headers["retry-after"] = str(RETRY_AFTER)
+            headers["retry-after"] = str(self.retry_after)
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
         return JSONResponse(content, self.status, headers, media_type="application/problem+json")
 
 

@@ -19,8 +19,11 @@ CORS: Final[Headers] = (
 )
 PREFLIGHT: Final[Headers] = (
     *CORS,
-    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"Accept, If-None-Match, If-Modified-Since, Cache-Control, Range"),
+    (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
+    (
+        b"access-control-allow-headers",
+        b"Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Range",
+    ),
     (b"access-control-max-age", b"86400"),
 )
 VARY: Final = (b"vary", b"Accept, Accept-Encoding")

@@ -17,6 +17,7 @@ import uvicorn
 from ldes_server.app import create_app
 from ldes_server.fastlane import Lane, with_lane
 from ldes_server.model import Stream
+from ldes_server.posting import Door
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import CACHE_BYTES, Shelf, Store
 from streams.errors import ConfigError, Problem
@@ -42,11 +43,15 @@ class WatchedStore(Store, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where we listen, and how clients call it: `base_url`, absolute, without a slash at the end (HTTP-18)."""
+    """Where we listen, and how clients call it: `base_url`, absolute, without a slash at the end (HTTP-18).
+
+    `door` is where members may be posted; without one every stream is read-only.
+    """
 
     host: str
     port: int
     base_url: str
+    door: Door | None = None
 
 
 class _Server(uvicorn.Server):
@@ -76,6 +81,7 @@ async def serve(
     """
     cache = ReadyCache(CACHE_BYTES)
     app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=render)
+    app.state.door = address.door
     shelf: Shelf = app.state.shelf
     lane = Lane(cache)
     with _listen(address) as listener:

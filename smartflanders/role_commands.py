@@ -17,6 +17,7 @@ import uvloop
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.replica import ReplicaStore
 from ldes_server.serve import Address, WatchedStore, serve
+from smartflanders.door import open_door
 from smartflanders.health import health_door
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
@@ -175,7 +176,6 @@ async def _web(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
 
 
 async def _answer(plan: Plan, settings: Settings, *, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    address = Address(host=settings.host, port=settings.port, base_url=settings.base_url)
     async with AsyncExitStack() as stack:
         open_store = partial(PostgresStore, base_url=settings.base_url)
         primary = await stack.enter_async_context(open_store(database(settings)))
@@ -183,6 +183,8 @@ async def _answer(plan: Plan, settings: Settings, *, stop: asyncio.Event, ready:
         if settings.database_read_url is not None:
             replica = await stack.enter_async_context(open_store(settings.database_read_url))
             store = ReplicaStore(primary, replica)
+        door = await stack.enter_async_context(open_door(plan, settings, database(settings), primary))
+        address = Address(host=settings.host, port=settings.port, base_url=settings.base_url, door=door)
         await serve(plan.streams, store, address=address, stop=stop, ready=ready)
 
 

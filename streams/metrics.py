@@ -74,6 +74,12 @@ WRITE_SECONDS = _histogram(
 WRITE_MEMBERS = _histogram("sf_write_batch_members", "Members per batch written.", "stream", buckets=_SIZE_BUCKETS)
 
 # --- serve -----------------------------------------------------------------------------------------------------------
+POSTED = _counter(
+    "sf_members_posted_total",
+    "Members posted, by what became of them; result: created, duplicate, conflict, rejected.",
+    "stream",
+    "result",
+)
 REQUESTS = _counter(
     "sf_http_requests_total",
     "Requests; route: a route's name, never a path; outcome: ok, not_modified, redirect, gone, missing, refused, failed.",

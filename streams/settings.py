@@ -55,6 +55,14 @@ def _log(text: str) -> str:
     return text
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    addresses = tuple(text.split())
+    for each in addresses:
+        if not each.startswith(("https://", "http://")):
+            raise ValueError(f"{each!r} does not begin with https:// or http://")
+    return addresses
+
+
 def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise ValueError("name a file that exists and that this process may read")
@@ -223,6 +231,20 @@ SETTINGS: tuple[Setting, ...] = (
         parse=_address,
     ),
     Setting(
+        name="SF_POST_TOKENS",
+        kind="file",
+        default="",
+        doc="Who may post members: lines of a stream's name and a token. Empty: nobody may.",
+        parse=_file,
+    ),
+    Setting(
+        name="SF_POST_CONTEXTS",
+        kind="http(s) addresses",
+        default="",
+        doc="The JSON-LD contexts that posted documents may name besides the models' own, separated by spaces.",
+        parse=_addresses,
+    ),
+    Setting(
         name="SF_RAW_RETENTION",
         kind="duration",
         default="7d",
@@ -271,6 +293,8 @@ class Settings:
     host: str
     port: int
     base_url: str
+    post_tokens: Path | None
+    post_contexts: tuple[str, ...] | None
     raw_retention: timedelta
     member_retention: timedelta
     log_level: str

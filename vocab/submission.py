@@ -7,6 +7,7 @@ below it. Quads come out as they came in, except that doubles get their canonica
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from vocab.context import read_names
 from vocab.errors import MemberError
 from vocab.lexical import canonical_double, is_absolute
 from vocab.literals import fault_of
-from vocab.model import Model
+from vocab.model import Kind, Model
 from vocab.terms import SH, TREE, XSD_DOUBLE
 
 # The media types taken, and the name of each syntax; JSON-LD becomes N-Quads first.
@@ -39,6 +40,8 @@ SYNTAXES: Mapping[str, str] = {
 }
 # Where relative addresses land, so that they can be told from absolute ones; `.invalid` is nobody's (RFC 2606).
 _NOWHERE = "http://relative.invalid/"
+# What is read within the patience of a reverse proxy.
+MOST_MEMBERS = 10_000
 # Members validated at once: most of the work of a validation is the same for one as for many.
 _CHUNK = 250
 _MEMBER = URIRef(f"{TREE}member")
@@ -52,9 +55,27 @@ Loader = Callable[[str], Mapping[str, Any]]
 class DocumentError(ValueError):
     """The document as a whole cannot be read; the message says what is wrong, `fix` how to mend it."""
 
-    def __init__(self, what: str, *, fix: str) -> None:
-        super().__init__(what)
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what, fix)
         self.fix = fix
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MissingContextError(DocumentError):
+    """The document names a JSON-LD context by an address, `url`, that is not at hand."""
+
+    def __init__(self, url: str, fix: str) -> None:
+        super().__init__(url, fix)
+        self.url = url
+
+    def __str__(self) -> str:
+        return f"its @context {self.url[:200]!r} is not at hand"
+
+
+class TooManyError(DocumentError):
+    """The document has more members than are taken at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +100,16 @@ def read_submission(document: bytes, media: str, model: Model, *, load: Loader) 
     """Read a document of a media type of `SYNTAXES` into members, each one checked as far as it is a member at all.
 
     Raises:
-        DocumentError: it cannot be parsed, names a context that is not at hand, or has named graphs.
+        DocumentError: it cannot be parsed, names a context that is not at hand, has named graphs, or
+            more than `MOST_MEMBERS` members (`TooManyError`).
 
     """
-    graph = _parse(document, media, load)
-    return list(_Reading(model, graph).candidates())
+    reading = _Reading(model, _parse(document, media, load))
+    if reading.count > MOST_MEMBERS:
+        raise TooManyError(
+            f"it has {reading.count:,} members; {MOST_MEMBERS:,} are the most at once", fix="send several documents"
+        )
+    return list(reading.candidates())
 
 
 def validate(model: Model, bodies: Iterable[tuple[str, bytes]]) -> dict[str, list[Finding]]:
@@ -117,15 +143,21 @@ class _Keys:
     compactor: Compactor
 
 
+def _keys(model: Model) -> _Keys:
+    iris = (name for name, field in model.fields.items() if field.required and field.kind is Kind.IRI)
+    return _found(model.context, orjson.dumps(model.template), model.shape.turtle, next(iris, ""))
+
+
 @lru_cache(maxsize=64)
-def _keys(name: str, context: bytes, template: bytes, shape: str) -> _Keys:
+def _found(context: bytes, template: bytes, shape: str, subject: str) -> _Keys:
+    """Find the keys; where a template has no entity, what it always refers to, `subject`, is what it is about."""
     members = orjson.loads(template)
-    rules = Graph().parse(data=shape, format="turtle")
-    (target,) = rules.objects(None, Namespace(SH).targetClass)
-    assert isinstance(target, URIRef), name
+    (target,) = Graph().parse(data=shape, format="turtle").objects(None, Namespace(SH).targetClass)
+    assert isinstance(target, URIRef), shape
+    about = [*_where(members, "{entity}"), *_where(members, f"{{{subject}}}")]
     return _Keys(
         target=target,
-        entity=next(_where(members, "{entity}"))[0],
+        entity=about[0][0],
         observed_at=next(_where(members, "{observed_at}"))[0],
         point=next(_where(members, "{point}"), ()),
         compactor=Compactor(read_names(orjson.loads(context))),
@@ -151,10 +183,11 @@ class _Reading:
     def __init__(self, model: Model, graph: Graph) -> None:
         self._model = model
         self._graph = graph
-        self._keys = _keys(model.name, model.context, orjson.dumps(model.template), model.shape.turtle)
+        self._keys = _keys(model)
         named = sorted(set(graph.objects(None, _MEMBER)), key=str)
         typed = sorted(set(graph.subjects(RDF.type, self._keys.target)), key=str)
         self._members: list[Node] = named or typed
+        self.count = len(self._members)
         self._below: dict[Node, set[Node]] = {node: self._closure(node) for node in self._members}
 
     def candidates(self) -> Iterator[Candidate]:
@@ -245,7 +278,7 @@ class _Reading:
 
 def state_to_version(body: bytes, iri: str, *, model: Model) -> bytes:
     """Make a version object of a state object: its IRI becomes what the version is a version of."""
-    keys = _keys(model.name, model.context, orjson.dumps(model.template), model.shape.turtle)
+    keys = _keys(model)
     state = orjson.loads(body)
     entity = state.pop("@id")
     head = {"@id": iri, **({"@type": state.pop("@type")} if "@type" in state else {}), keys.entity: entity}
@@ -262,7 +295,10 @@ def _as_written() -> Iterator[None]:
     with _spelling:
         before, rdflib.NORMALIZE_LITERALS = rdflib.NORMALIZE_LITERALS, False
         try:
-            yield
+            with warnings.catch_warnings():
+                # Of its own parsers: they use names that the library itself calls outdated.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                yield
         finally:
             rdflib.NORMALIZE_LITERALS = before
 
@@ -271,23 +307,31 @@ def _parse(document: bytes, media: str, load: Loader) -> Graph:
     syntax, text = SYNTAXES[media], document
     if syntax == "json-ld":
         syntax, text = "nquads", _quads(document, load)
-    data = Dataset()
+    data: Graph = Graph() if syntax in ("turtle", "nt") else Dataset()
     try:
         with _as_written():
             data.parse(data=text.decode("utf-8-sig"), format=syntax, publicID=_NOWHERE)
     except Exception as error:  # parsers raise whatever they stumble over
         what = f"{type(error).__name__}: {error}".split("\n^", 1)[0][:500]
         raise DocumentError(f"not readable as {media}: {what}", fix="mend it there, and send it again") from error
-    graphs = {str(name) for *_, name in data.quads() if name not in (None, DATASET_DEFAULT_GRAPH_ID)}
-    if graphs - {_NOWHERE}:
-        raise DocumentError(
-            f"has statements in named graphs, such as <{min(graphs)}>",
-            fix="members are published in the default graph: send their statements there",
-        )
     graph = Graph()
-    for subject, predicate, value, _ in data.quads():
+    for subject, predicate, value in _default(data):
         graph.add((subject, predicate, _canonical(value)))
     return graph
+
+
+def _default(data: Graph) -> Iterator[tuple[Node, Node, Node]]:
+    """Yield the statements of the default graph, and refuse others."""
+    if not isinstance(data, Dataset):
+        yield from data
+        return
+    for subject, predicate, value, name in data.quads():
+        if name not in (None, DATASET_DEFAULT_GRAPH_ID, URIRef(_NOWHERE)):
+            raise DocumentError(
+                f"has statements in named graphs, such as <{name}>",
+                fix="members are published in the default graph: send their statements there",
+            )
+        yield subject, predicate, value
 
 
 def _canonical(value: Node) -> Node:
@@ -305,14 +349,16 @@ def _quads(document: bytes, load: Loader) -> bytes:
         parsed = orjson.loads(document)
         options = {"documentLoader": loader, "base": _NOWHERE, "format": "application/n-quads"}
         return str(jsonld.to_rdf(parsed, options)).encode()
-    except DocumentError:
-        raise
     except jsonld.JsonLdError as error:
-        cause: Any = error
-        while isinstance(cause, jsonld.JsonLdError) and cause.cause is not None:
-            cause = cause.cause
-        if isinstance(cause, DocumentError):
-            raise cause from error
-        raise DocumentError(f"not readable as JSON-LD: {error.type}: {cause}"[:500], fix="mend it there") from error
-    except (orjson.JSONDecodeError, RecursionError) as error:
+        first = _first_cause(error)
+        if isinstance(first, DocumentError):
+            raise first from error
+        raise DocumentError(f"not readable as JSON-LD: {first}"[:500], fix="mend it there") from error
+    except (orjson.JSONDecodeError, RecursionError, AttributeError, TypeError) as error:
         raise DocumentError(f"no JSON: {error}", fix="send one JSON-LD document") from error
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error

@@ -119,3 +119,16 @@ SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m
 FROM ldes.latest AS newest
 JOIN ldes.members AS m USING (stream, sequence)
 WHERE newest.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND newest.entity = $2
+
+-- name: answer
+-- The answer kept for a sender's idempotency key, for a day.
+SELECT digest, status, media, body FROM ldes.answers
+WHERE stream = $1 AND key = $2 AND at > now() - interval '1 day'
+
+-- name: keep_answer
+-- Keep an answer unless one is kept, and let go what is older than a day.
+WITH old AS (
+    DELETE FROM ldes.answers WHERE at <= now() - interval '1 day'
+)
+INSERT INTO ldes.answers (stream, key, digest, status, media, body) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING

@@ -1,0 +1,131 @@
+"""Judging: what somebody posts, decided member by member; pure, and heavy enough for a process of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from streams.identity import member_id
+from streams.record import Member, Point, parse_time
+from vocab.check import Finding
+from vocab.model import load_model
+from vocab.submission import Candidate, MissingContextError, read_submission, state_to_version, validate
+
+# A record of Kafka holds 1 MB by default; a member beside that has its key and headers.
+LARGEST_MEMBER = 900_000
+# Names are keys of b-trees (ldes_server/writer.py refuses longer ones, too).
+_LONGEST = 2000
+_POINT = re.compile(
+    r"(?:<http://www\.opengis\.net/def/crs/OGC/1\.3/CRS84>\s*)?POINT\s*\(\s*(-?[\d.]+)\s+(-?[\d.]+)\s*\)", re.IGNORECASE
+)
+
+Contexts = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where members go: the stream's name and model, and the public address without a slash at the end."""
+
+    stream: str
+    model: str
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One candidate: `iri` as the sender named it, and the member, or what is wrong with it.
+
+    `faults` are sentences, `report` the findings of the model's shape. `iri` is the new version's where a state object
+    was sent.
+    """
+
+    iri: str
+    member: Member | None = None
+    faults: tuple[str, ...] = ()
+    report: tuple[Finding, ...] = ()
+
+
+def judge(document: bytes, media: str, place: Place, contexts: Contexts) -> list[Judged]:
+    """Judge every member of a document.
+
+    Raises:
+        DocumentError: the document as a whole cannot be read.
+
+    """
+    model = load_model(place.model)
+    judged = [_judge(each, place) for each in read_submission(document, media, model, load=_Bundled(contexts))]
+    good = [(each.iri, each.member.body) for each in judged if each.member is not None]
+    findings = validate(model, good)
+    return [
+        replace(each, member=None, report=tuple(findings[each.iri])) if each.iri in findings else each
+        for each in judged
+    ]
+
+
+def canonical(bodies: Sequence[bytes], model: str) -> list[bytes]:
+    """Return bodies as `judge` would write the same statements, to compare what is published with what is sent.
+
+    One that cannot be read so comes back as it is: it equals nothing that was sent.
+    """
+    writer = load_model(model).writer
+    found = []
+    for number, body in enumerate(bodies):
+        document = writer.ntriples(body, scope=f"m{number}")
+        named = read_submission(document, "application/n-triples", load_model(model), load=_Bundled({}))
+        found.append(next((each.body for each in named if each.body), body))
+    return found
+
+
+class _Bundled:
+    """The contexts at hand, by address."""
+
+    def __init__(self, contexts: Contexts) -> None:
+        self._contexts = contexts
+
+    def __call__(self, url: str) -> Mapping[str, Any]:
+        if url not in self._contexts:
+            known = ", ".join(sorted(self._contexts)) or "none"
+            raise MissingContextError(url, f"write the context into the document, or use one of these: {known}")
+        return self._contexts[url]
+
+
+def _judge(candidate: Candidate, place: Place) -> Judged:
+    if candidate.faults:
+        return Judged(iri=candidate.iri, faults=candidate.faults)
+    try:
+        observed_at = parse_time(candidate.observed_at)
+    except ValueError as error:
+        return Judged(iri=candidate.iri, faults=(f"its observed time: {error}: end it with Z or an offset",))
+    return _member(candidate, observed_at, place)
+
+
+def _member(candidate: Candidate, observed_at: datetime, place: Place) -> Judged:
+    iri, body = candidate.iri, candidate.body
+    if candidate.is_state:
+        own = f"{place.base_url}/{place.stream}/entities/"
+        key = candidate.entity.removeprefix(own)
+        iri = f"{place.base_url}/{member_id(place.stream, key, observed_at)}"
+        body = state_to_version(body, iri, model=load_model(place.model))
+    if len(body) > LARGEST_MEMBER:
+        return Judged(iri=iri, faults=(f"has {len(body):,} bytes of JSON-LD; {LARGEST_MEMBER:,} are the most",))
+    if max(len(iri.encode()), len(candidate.entity.encode())) > _LONGEST:
+        return Judged(iri=iri[:200], faults=(f"has an IRI of more than {_LONGEST:,} bytes",))
+    member = Member(
+        id=iri.removeprefix(f"{place.base_url}/"),
+        entity=candidate.entity,
+        observed_at=observed_at,
+        point=_point(candidate.wkt),
+        body=body,
+    )
+    return Judged(iri=iri, member=member)
+
+
+def _point(wkt: str | None) -> Point | None:
+    found = _POINT.fullmatch(wkt.strip()) if wkt else None
+    try:
+        return Point(longitude=float(found[1]), latitude=float(found[2])) if found else None
+    except ValueError:
+        return None
