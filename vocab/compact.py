@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 import orjson
-from rdflib import BNode, Graph, Literal, URIRef
-from rdflib.term import Node
+from pyoxigraph import BlankNode, Literal, NamedNode
 
 from vocab.errors import MemberError
 from vocab.names import Names, Term
-from vocab.terms import RDF_LANG_STRING, RDF_TYPE, XSD_BOOLEAN, XSD_DOUBLE, XSD_INTEGER, XSD_STRING
+from vocab.terms import RDF_TYPE, XSD_BOOLEAN, XSD_DOUBLE, XSD_INTEGER, XSD_STRING
 
 _NATIVE = {XSD_INTEGER, XSD_BOOLEAN, XSD_DOUBLE}
 # Integers that JSON readers keep exactly: 64 bits.
 _LARGEST = 2**63
 # Deeper than any model's template; a chain of nodes without end is no member.
 _DEEPEST = 50
+
+
+Node = NamedNode | BlankNode
+# Subject -> its statements, as predicate and object; no other shape of a graph is needed to walk down it.
+Graph = Mapping[Node, Sequence[tuple[str, Any]]]
 
 
 class Compactor:
@@ -38,7 +42,7 @@ class Compactor:
             self._terms.setdefault(term.iri, []).append((name, term))
         self._order = {name: place for place, name in enumerate(names.terms)}
 
-    def member(self, graph: Graph, node: URIRef, *, apart: Collection[Node] = ()) -> dict[str, Any]:
+    def member(self, graph: Graph, node: NamedNode, *, apart: Collection[Node] = ()) -> dict[str, Any]:
         """Make the member `node`, with every node that hangs below it; those in `apart` are only named.
 
         Raises:
@@ -49,7 +53,7 @@ class Compactor:
 
     def types(self, graph: Graph, node: Node) -> list[str]:
         """Return the types of a node as terms of the context where it has them, in a fixed order."""
-        found = sorted(str(each) for each in graph.objects(node, URIRef(RDF_TYPE)))
+        found = sorted(value.value for predicate, value in graph.get(node, ()) if predicate == RDF_TYPE)
         return [self.concept(iri) for iri in found]
 
     def concept(self, iri: str) -> str:
@@ -72,7 +76,7 @@ class Compactor:
         for name, term in (*known, (predicate, self._plain(predicate))):
             if (said := _said(term, value)) is not None:
                 return name, said
-        kind = f"language {value.language}" if value.language else f"datatype {value.datatype}"
+        kind = f"language {value.language}" if value.language else f"datatype {value.datatype.value}"
         raise MemberError(f"the model has no term for <{predicate}> with {kind}: leave it out, or extend the model")
 
     def link(self, predicate: str, iri: str) -> tuple[str, Any]:
@@ -113,23 +117,23 @@ class _Walk:
             raise MemberError(f"nodes hang more than {_DEEPEST} deep")
         self._met.add(node)
         values: dict[str, Any] = {}
-        for predicate, value in sorted(self._graph.predicate_objects(node), key=str):
-            if str(predicate) != RDF_TYPE:
-                self._say(values, str(predicate), value, depth)
-        head: dict[str, Any] = {"@id": str(node)} if isinstance(node, URIRef) else {}
+        for predicate, value in sorted(self._graph.get(node, ()), key=str):
+            if predicate != RDF_TYPE:
+                self._say(values, predicate, value, depth)
+        head: dict[str, Any] = {"@id": node.value} if isinstance(node, NamedNode) else {}
         if types := self._compactor.types(self._graph, node):
             head["@type"] = types if len(types) > 1 else types[0]
         return {**head, **self._compactor.ordered({key: _settled(value) for key, value in values.items()})}
 
-    def _say(self, values: dict[str, Any], predicate: str, value: Node, depth: int) -> None:
+    def _say(self, values: dict[str, Any], predicate: str, value: Node | Literal, depth: int) -> None:
         if isinstance(value, Literal):
             _add(values, *self._compactor.literal(predicate, value))
-        elif isinstance(value, BNode):
+        elif isinstance(value, BlankNode):
             if value in self._met:
                 raise MemberError(f"blank node used twice, below <{predicate}>: give it an IRI, or say it once")
             _add(values, self._compactor.key(predicate), self.node(value, depth + 1))
-        elif value in self._met or value in self._apart or (value, None, None) not in self._graph:
-            _add(values, *self._compactor.link(predicate, str(value)))
+        elif value in self._met or value in self._apart or value not in self._graph:
+            _add(values, *self._compactor.link(predicate, value.value))
         else:
             _add(values, self._compactor.key(predicate), self.node(value, depth + 1))
 
@@ -162,7 +166,7 @@ class _LanguageMap(dict[str, Any]):
 
 def _said(term: Term, value: Literal) -> Any:
     """Return the JSON value that says a literal under a term; None when the term would say something else."""
-    text, datatype = str(value), str(value.datatype or (RDF_LANG_STRING if value.language else XSD_STRING))
+    text, datatype = value.value, value.datatype.value
     if value.language:
         if term.by_language:
             return _LanguageMap({value.language: text})

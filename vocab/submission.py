@@ -6,47 +6,44 @@ below it. Quads come out as they came in, except that doubles get their canonica
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import orjson
-import rdflib
 from pyld import jsonld
-from rdflib import RDF, BNode, Dataset, Graph, Literal, Namespace, URIRef
-from rdflib.graph import DATASET_DEFAULT_GRAPH_ID
-from rdflib.term import Node
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, RdfFormat, parse
+from rdflib import Graph as Rules
+from rdflib import Namespace, URIRef
 
-from vocab.check import Finding, findings
-from vocab.compact import Compactor
+from vocab.check import Finding, findings_by_owner
+from vocab.compact import Compactor, Graph, Node
 from vocab.context import read_names
 from vocab.errors import MemberError
-from vocab.lexical import canonical_double, is_absolute
+from vocab.lexical import canonical_double
 from vocab.literals import fault_of
 from vocab.model import Kind, Model
-from vocab.terms import SH, TREE, XSD_DOUBLE
+from vocab.terms import RDF_TYPE, SH, TREE, XSD_DOUBLE
 
-# The media types taken, and the name of each syntax; JSON-LD becomes N-Quads first.
-SYNTAXES: Mapping[str, str] = {
-    "text/turtle": "turtle",
-    "application/trig": "trig",
-    "application/n-triples": "nt",
-    "application/n-quads": "nquads",
-    "application/ld+json": "json-ld",
+# The media types taken; JSON-LD becomes N-Quads first, by the reference processor.
+SYNTAXES: Mapping[str, RdfFormat] = {
+    "text/turtle": RdfFormat.TURTLE,
+    "application/trig": RdfFormat.TRIG,
+    "application/n-triples": RdfFormat.N_TRIPLES,
+    "application/n-quads": RdfFormat.N_QUADS,
+    "application/ld+json": RdfFormat.N_QUADS,
 }
 # Where relative addresses land, so that they can be told from absolute ones; `.invalid` is nobody's (RFC 2606).
 _NOWHERE = "http://relative.invalid/"
 # What is read within the patience of a reverse proxy.
 MOST_MEMBERS = 10_000
+# The syntaxes that know relative addresses.
+_RELATIVE = frozenset({"text/turtle", "application/trig"})
 # Members validated at once: most of the work of a validation is the same for one as for many.
 _CHUNK = 250
-_MEMBER = URIRef(f"{TREE}member")
+_MEMBER = f"{TREE}member"
 _OURS = frozenset({"generatedAtTime", "sequence"})
-_spelling = threading.Lock()
 
 # URL -> the document, for the contexts that JSON-LD names by address.
 Loader = Callable[[str], Mapping[str, Any]]
@@ -113,30 +110,21 @@ def read_submission(document: bytes, media: str, model: Model, *, load: Loader) 
 
 
 def validate(model: Model, bodies: Iterable[tuple[str, bytes]]) -> dict[str, list[Finding]]:
-    """Validate bodies, each behind the IRI of its member, against the model's shape; findings per IRI, none: it conforms."""
+    """Validate bodies, each behind its member's IRI, against the model's shape; what conforms is not in the answer."""
     found: dict[str, list[Finding]] = {}
     pairs = list(bodies)
     for start in range(0, len(pairs), _CHUNK):
-        _validate(model, pairs[start : start + _CHUNK], found)
+        chunk = pairs[start : start + _CHUNK]
+        written = {iri: model.writer.ntriples(body, scope=f"m{place}") for place, (iri, body) in enumerate(chunk)}
+        found |= findings_by_owner(model.shape.turtle, written)
     return found
-
-
-def _validate(model: Model, pairs: list[tuple[str, bytes]], found: dict[str, list[Finding]]) -> None:
-    """Halve what does not conform until each finding stands beside its member; whatever node it is about."""
-    written = [model.writer.ntriples(body, scope=f"m{number}") for number, (_, body) in enumerate(pairs)]
-    faults = findings(model.shape.turtle, b"".join(written))
-    if faults and len(pairs) == 1:
-        found[pairs[0][0]] = faults
-    elif faults:
-        _validate(model, pairs[: len(pairs) // 2], found)
-        _validate(model, pairs[len(pairs) // 2 :], found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Keys:
     """Where a model's members say what every member says; found in the template."""
 
-    target: URIRef
+    target: NamedNode
     entity: str
     observed_at: str
     point: tuple[str, ...]
@@ -152,11 +140,11 @@ def _keys(model: Model) -> _Keys:
 def _found(context: bytes, template: bytes, shape: str, subject: str) -> _Keys:
     """Find the keys; where a template has no entity, what it always refers to, `subject`, is what it is about."""
     members = orjson.loads(template)
-    (target,) = Graph().parse(data=shape, format="turtle").objects(None, Namespace(SH).targetClass)
+    (target,) = Rules().parse(data=shape, format="turtle").objects(None, Namespace(SH).targetClass)
     assert isinstance(target, URIRef), shape
     about = [*_where(members, "{entity}"), *_where(members, f"{{{subject}}}")]
     return _Keys(
-        target=target,
+        target=NamedNode(target),
         entity=about[0][0],
         observed_at=next(_where(members, "{observed_at}"))[0],
         point=next(_where(members, "{point}"), ()),
@@ -184,62 +172,69 @@ class _Reading:
         self._model = model
         self._graph = graph
         self._keys = _keys(model)
-        named = sorted(set(graph.objects(None, _MEMBER)), key=str)
-        typed = sorted(set(graph.subjects(RDF.type, self._keys.target)), key=str)
-        self._members: list[Node] = named or typed
-        self.count = len(self._members)
-        self._below: dict[Node, set[Node]] = {node: self._closure(node) for node in self._members}
+        statements = [(node, predicate, value) for node, said in graph.items() for predicate, value in said]
+        named = {value for _, predicate, value in statements if predicate == _MEMBER}
+        target = (RDF_TYPE, self._keys.target)
+        typed = {node for node, predicate, value in statements if (predicate, value) == target}
+        # In order, and each known at once.
+        self._members: dict[Node, None] = dict.fromkeys(sorted(named or typed, key=str))
+        self._below: dict[Node, set[Node]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many members there are."""
+        return len(self._members)
 
     def candidates(self) -> Iterator[Candidate]:
         """Yield every member, then what belongs to none."""
+        self._below = {node: self._closure(node) for node in self._members}
         users: dict[Node, int] = {}
         for nodes in self._below.values():
             for node in nodes:
                 users[node] = users.get(node, 0) + 1
-        shared: set[Node] = {node for node, count in users.items() if count > 1 and isinstance(node, BNode)}
+        shared: set[Node] = {node for node, count in users.items() if count > 1 and isinstance(node, BlankNode)}
         for node in self._members:
             yield self._candidate(node, shared)
-        for subject in sorted(set(self._graph.subjects()), key=str):
-            if subject not in users and (subject, _MEMBER, None) not in self._graph:
-                name = str(subject) if isinstance(subject, URIRef) else "[]"
-                fix = f"give it the type <{self._keys.target}>, or hang it below a member"
+        for subject in sorted(self._graph, key=str):
+            if subject not in users and all(predicate != _MEMBER for predicate, _ in self._graph[subject]):
+                name = subject.value if isinstance(subject, NamedNode) else "[]"
+                fix = f"give it the type {self._keys.target}, or hang it below a member"
                 yield Candidate(iri=name, faults=(f"belongs to no member: {fix}",))
 
     def _closure(self, member: Node) -> set[Node]:
         found, waiting = {member}, [member]
         while waiting:
-            for value in self._graph.objects(waiting.pop()):
-                known = value in found or value in self._members or isinstance(value, Literal)
-                if not known and (value, None, None) in self._graph:
+            for _, value in self._graph.get(waiting.pop(), ()):
+                if value in self._graph and value not in found and value not in self._members:
                     found.add(value)
                     waiting.append(value)
         return found
 
     def _candidate(self, node: Node, shared: set[Node]) -> Candidate:
-        if not isinstance(node, URIRef):
+        if not isinstance(node, NamedNode):
             return Candidate(iri="[]", faults=("a member needs an IRI of its own: a blank node cannot be one",))
         faults = list(self._faults(self._below[node]))
         if not self._below[node].isdisjoint(shared):
             faults.append("shares a blank node with another member: say it in each of them, or give it an IRI")
-        if (node, None, None) not in self._graph:
+        if node not in self._graph:
             faults.append("has no statements")
         if faults:
-            return Candidate(iri=str(node), faults=tuple(faults))
+            return Candidate(iri=node.value, faults=tuple(faults))
         try:
             return self._made(node)
         except MemberError as error:
-            return Candidate(iri=str(node), faults=(str(error),))
+            return Candidate(iri=node.value, faults=(str(error),))
 
     def _faults(self, nodes: set[Node]) -> Iterator[str]:
         for node in sorted(nodes, key=str):
-            for predicate, value in sorted(self._graph.predicate_objects(node), key=str):
-                for term in (node, predicate, value):
-                    if isinstance(term, URIRef) and (term.startswith(_NOWHERE) or not is_absolute(term)):
-                        yield f"<{term.removeprefix(_NOWHERE)}> is no absolute IRI"
-                if isinstance(value, Literal) and (fault := fault_of(str(value), str(value.datatype))):
+            for predicate, value in self._graph.get(node, ()):
+                for iri in (each.value for each in (node, NamedNode(predicate), value) if isinstance(each, NamedNode)):
+                    if iri.startswith(_NOWHERE):
+                        yield f"<{iri.removeprefix(_NOWHERE)}> is no absolute IRI"
+                if isinstance(value, Literal) and (fault := fault_of(value.value, value.datatype.value)):
                     yield f"<{predicate}>: {fault}"
 
-    def _made(self, node: URIRef) -> Candidate:
+    def _made(self, node: NamedNode) -> Candidate:
         keys = self._keys
         body = keys.compactor.member(self._graph, node, apart=self._members)
         if present := _OURS & body.keys():
@@ -258,22 +253,25 @@ class _Reading:
         for key in keys.point:
             wkt = wkt.get(key) if isinstance(wkt, dict) else None
         return Candidate(
-            iri=str(node),
+            iri=node.value,
             body=packed,
-            entity=str(node) if is_state else str(entity),
+            entity=node.value if is_state else str(entity),
             observed_at=observed,
             wkt=wkt if isinstance(wkt, str) else None,
             is_state=is_state,
         )
 
-    def _check_exact(self, node: URIRef, body: bytes) -> None:
+    def _check_exact(self, node: NamedNode, body: bytes) -> None:
         """Make sure that the member says what was sent: as many statements, and those without blank nodes the same."""
-        sent = {(s, p, o) for each in self._below[node] for s, p, o in self._graph.triples((each, None, None))}
-        with _as_written():
-            said = set(Graph().parse(data=self._model.writer.ntriples(body, scope="m"), format="nt"))
-        if len(sent) != len(said) or _ground(sent) != _ground(said):
-            odd = min((" ".join(term.n3() for term in triple) for triple in _ground(sent) ^ _ground(said)), default="")
-            raise MemberError(f"the model's context cannot say this exactly: {odd}")
+        sent = [(each, *said) for each in self._below[node] for said in self._graph.get(each, ())]
+        written = self._model.writer.ntriples(body, scope="m")
+        said = [
+            (each.subject, each.predicate.value, each.object) for each in parse(written, format=RdfFormat.N_TRIPLES)
+        ]
+        odd = _ground(sent) ^ _ground(said)
+        if odd or len(sent) != len(said):
+            shown = min((f"{subject} <{predicate}> {value}" for subject, predicate, value in odd), default="")
+            raise MemberError(f"the model's context cannot say this exactly: {shown}")
 
 
 def state_to_version(body: bytes, iri: str, *, model: Model) -> bytes:
@@ -286,59 +284,33 @@ def state_to_version(body: bytes, iri: str, *, model: Model) -> bytes:
 
 
 def _ground(triples: Iterable[Any]) -> set[Any]:
-    return {triple for triple in triples if not any(isinstance(term, BNode) for term in triple)}
-
-
-@contextmanager
-def _as_written() -> Iterator[None]:
-    """Keep literals as they are spelled: rdflib would write times and numbers anew, and others would be published."""
-    with _spelling:
-        before, rdflib.NORMALIZE_LITERALS = rdflib.NORMALIZE_LITERALS, False
-        try:
-            with warnings.catch_warnings():
-                # Of its own parsers: they use names that the library itself calls outdated.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                yield
-        finally:
-            rdflib.NORMALIZE_LITERALS = before
+    return {triple for triple in triples if not any(isinstance(term, BlankNode) for term in triple)}
 
 
 def _parse(document: bytes, media: str, load: Loader) -> Graph:
-    syntax, text = SYNTAXES[media], document
-    if syntax == "json-ld":
-        syntax, text = "nquads", _quads(document, load)
-    data: Graph = Graph() if syntax in ("turtle", "nt") else Dataset()
+    text = _quads(document, load) if media == "application/ld+json" else document
+    graph: dict[Node, dict[tuple[str, Any], None]] = {}
     try:
-        with _as_written():
-            data.parse(data=text.decode("utf-8-sig"), format=syntax, publicID=_NOWHERE)
-    except Exception as error:  # parsers raise whatever they stumble over
-        what = f"{type(error).__name__}: {error}".split("\n^", 1)[0][:500]
-        raise DocumentError(f"not readable as {media}: {what}", fix="mend it there, and send it again") from error
-    graph = Graph()
-    for subject, predicate, value in _default(data):
-        graph.add((subject, predicate, _canonical(value)))
-    return graph
+        for quad in parse(text, format=SYNTAXES[media], base_iri=_NOWHERE if media in _RELATIVE else None):
+            if not isinstance(quad.graph_name, DefaultGraph):
+                raise DocumentError(
+                    f"has statements in named graphs, such as {quad.graph_name}",
+                    fix="members are published in the default graph: send their statements there",
+                )
+            # Said twice is said once.
+            graph.setdefault(quad.subject, {})[quad.predicate.value, _canonical(quad.object)] = None
+    except SyntaxError as error:
+        raise DocumentError(
+            f"not readable as {media}: {error}"[:500], fix="mend it there, and send it again"
+        ) from error
+    return {node: tuple(said) for node, said in graph.items()}
 
 
-def _default(data: Graph) -> Iterator[tuple[Node, Node, Node]]:
-    """Yield the statements of the default graph, and refuse others."""
-    if not isinstance(data, Dataset):
-        yield from data
-        return
-    for subject, predicate, value, name in data.quads():
-        if name not in (None, DATASET_DEFAULT_GRAPH_ID, URIRef(_NOWHERE)):
-            raise DocumentError(
-                f"has statements in named graphs, such as <{name}>",
-                fix="members are published in the default graph: send their statements there",
-            )
-        yield subject, predicate, value
-
-
-def _canonical(value: Node) -> Node:
+def _canonical(value: Any) -> Any:
     """Write a double as JSON-LD writes it: numbers in JSON have no spelling of their own."""
-    if isinstance(value, Literal) and str(value.datatype) == XSD_DOUBLE and fault_of(str(value), XSD_DOUBLE) is None:
-        return Literal(canonical_double(float(value)), datatype=value.datatype, normalize=False)
-    return value
+    if not isinstance(value, Literal) or value.datatype.value != XSD_DOUBLE or fault_of(value.value, XSD_DOUBLE):
+        return value
+    return Literal(canonical_double(float(value.value)), datatype=value.datatype)
 
 
 def _quads(document: bytes, load: Loader) -> bytes:

@@ -12,7 +12,6 @@ GROUP = SF + "group"
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDF_TYPE = RDF + "type"
-RDF_LANG_STRING = RDF + "langString"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 OWL_VERSION_INFO = "http://www.w3.org/2002/07/owl#versionInfo"
 XSD = "http://www.w3.org/2001/XMLSchema#"

@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -193,20 +193,26 @@ class Site:
 
     def get(self, path: str, accept: str | None = None, *, method: str = "GET", **headers: str) -> Answer:
         """Ask; keyword names stand for headers: `if_none_match`."""
-        split = urlsplit(path)
-        target = split.path + (f"?{split.query}" if split.query else "")
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if accept is not None:
             sent["accept"] = accept
+        return self.send(method, path, sent)
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        """Send a request as it is."""
+        split = urlsplit(path)
+        target = split.path + (f"?{split.query}" if split.query else "")
         with _connection(self.port) as connection:
             connection.putrequest(method, target, skip_accept_encoding=True)
-            for name, value in sent.items():
+            for name, value in headers.items():
                 connection.putheader(name, value)
-            connection.endheaders()
+            if body is not None:
+                connection.putheader("content-length", str(len(body)))
+            connection.endheaders(body)
             response = connection.getresponse()
-            body = response.read()
+            received = response.read()
             found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(url=self.base + target, status=response.status, headers=found, body=body)
+            return Answer(url=self.base + target, status=response.status, headers=found, body=received)
 
     def crawl(self, stream: str, accept: str = "application/n-quads") -> list[Answer]:
         """Fetch every page of the history, parents first, in the order of the links."""

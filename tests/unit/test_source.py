@@ -35,6 +35,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "uvloop": ("ldes_server/serve.py", "smartflanders/"),
     "rdflib": ("vocab/", "ldes_server/catalogue.py", "testbed/"),
     "pyld": ("vocab/", "testbed/"),
+    "pyoxigraph": ("vocab/compact.py", "vocab/submission.py"),
     "pyshacl": ("vocab/check.py", "testbed/"),
     "aiohttp": ("ingest/connectors/", "testbed/"),
     "lxml": ("ingest/decoders/",),
