@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ldes_server.definition import ByTime, Nested, Plain, ViewDefinition, read_definition
+from ldes_server.definition import ByPrefix, ByProperty, ByTile, ByTime, Nested, Plain, ViewDefinition, read_definition
+from ldes_server.fragmentations.by_prefix import by_prefix
+from ldes_server.fragmentations.by_property import by_property
+from ldes_server.fragmentations.by_tile import by_tile
 from ldes_server.fragmentations.by_time import TimeFragmentation
 from ldes_server.fragmentations.nested import NestedFragmentation
 from ldes_server.model import Fragmentation
@@ -15,9 +18,12 @@ from vocab.places import Place, places
 
 __all__ = ["compile_view"]
 
-# A new fragmentation is its definition, its class, and one line here.
+# A new fragmentation is its definition, its function, and one line here.
 _FRAGMENTATIONS: Mapping[type[Plain], Callable[[Any, Place], Fragmentation]] = {
     ByTime: TimeFragmentation,
+    ByTile: by_tile,
+    ByProperty: by_property,
+    ByPrefix: by_prefix,
 }
 
 
