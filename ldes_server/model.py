@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
 
+from ldes_server.definition import ViewDefinition
 from streams.record import Point
 from vocab.model import Model
 
@@ -25,7 +26,8 @@ class Stream:
     `title` and `description` have the keys `nl` and `en`. `licence` and `publisher_iri` are absolute IRIs.
     `page_size` members fill a leaf, `fan` children a node (design: 250 and 32). `polling_interval` is what we advise
     consumers (ldes:pollingInterval); `max_age` what caches may keep a mutable page for, never longer than that.
-    `expected_every` is the cadence the source declares, None if it declares none.
+    `expected_every` is the cadence the source declares, None if it declares none. `views` are those besides `log`, by
+    name, as the stream file declares them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Stream:
     polling_interval: timedelta = timedelta(seconds=30)
     max_age: timedelta = timedelta(seconds=5)
     expected_every: timedelta | None = None
+    views: Mapping[str, ViewDefinition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

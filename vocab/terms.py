@@ -12,6 +12,7 @@ GROUP = SF + "group"
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDF_TYPE = RDF + "type"
+RDF_LANG_STRING = RDF + "langString"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 OWL_VERSION_INFO = "http://www.w3.org/2002/07/owl#versionInfo"
 XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -20,6 +21,8 @@ XSD_DATETIME = XSD + "dateTime"
 XSD_DOUBLE = XSD + "double"
 XSD_INTEGER = XSD + "integer"
 XSD_STRING = XSD + "string"
+
+GEO_WKT = "http://www.opengis.net/ont/geosparql#wktLiteral"
 
 SH = "http://www.w3.org/ns/shacl#"
 PROV_GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
