@@ -159,9 +159,7 @@ class BucketView:
 
     def _relation(self, child: PageId, times: Mapping[int, datetime]) -> Relation:
         kinds = (RelationType.GREATER_OR_EQUAL, RelationType.LESS_OR_EQUAL)
-        bounds = tuple(
-            time_bound(kind, times[edge]) for kind, edge in zip(kinds, self._edges(child), strict=False)
-        )
+        bounds = tuple(time_bound(kind, times[edge]) for kind, edge in zip(kinds, self._edges(child), strict=False))
         return Relation(target=child, bounds=bounds, remaining=len(self.places(child)))
 
 

@@ -132,7 +132,7 @@ class _Touching:
             # Publication times never decrease, so the last one of a bucket speaks for all.
             if any(step.closes_at is not None and step.closes_at <= member.published_at for step in trail):
                 raise ValueError(f"the view places {member.id} where it had closed by {member.published_at}")
-        totals = Counter({key: 0 for key in (ROOT_KEY, *self._steps)})
+        totals = Counter(dict.fromkeys((ROOT_KEY, *self._steps), 0))
         for key, run in self._runs.items():
             for each in _with_parents(self._steps, key):
                 totals[each] += len(run)
@@ -183,8 +183,6 @@ def settle(touched: Touched, held: Mapping[str, Held], buckets: int) -> Placemen
             Run(bucket=numbers[key], start=held[key].start if key in held else 0, sequences=run)
             for key, run in runs.items()
         ),
-        adopted={
-            key: children[key] - each.children for key, each in held.items() if children[key] > each.children
-        },
+        adopted={key: children[key] - each.children for key, each in held.items() if children[key] > each.children},
         buckets=buckets,
     )

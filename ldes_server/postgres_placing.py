@@ -74,14 +74,16 @@ class Placer:
             await connection.execute(QUERIES["number_buckets"], *_columns(changed, 2))
 
     async def place(
-        self, connection: Any, stream: str, builds: Sequence[Build], members: Sequence[tuple[Published, Mapping[str, Any]]]
+        self,
+        connection: Any,
+        stream: str,
+        builds: Sequence[Build],
+        members: Sequence[tuple[Published, Mapping[str, Any]]],
     ) -> list[int]:
         """Place members, in order of publication, in builds of one stream; return each one's next bucket number."""
         touched = [touch(self._fragmentation(stream, build.definition), members) for build in builds]
         held = await _grow(connection, builds, touched)
-        placements = [
-            settle(each, held[build.id], build.buckets) for build, each in zip(builds, touched, strict=True)
-        ]
+        placements = [settle(each, held[build.id], build.buckets) for build, each in zip(builds, touched, strict=True)]
         await _write(connection, builds, placements)
         for build, each in zip(builds, touched, strict=True):
             VIEW_PLACES.labels(stream=stream, view=build.name).inc(sum(map(len, each.runs.values())))

@@ -103,9 +103,7 @@ class _Reading:
             return [Group(**row) for row in rows]
         children = await self._connection.fetch(QUERIES["child_buckets"], *span, newest)
         return [
-            Child(
-                key=row["key"], bounds=read_bounds(row["bounds"]), total=row["total"], closed=bool(row["closed"])
-            )
+            Child(key=row["key"], bounds=read_bounds(row["bounds"]), total=row["total"], closed=bool(row["closed"]))
             for row in children
         ]
 
