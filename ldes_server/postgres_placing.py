@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from streams.queries import load_queries
 from vocab.model import Model
 
 QUERIES = load_queries("ldes_server", "placing")
-Compile = Callable[[str, Model], Fragmentation]
 # The order of the tables, so that COPY needs no reordering.
 _BUCKETS = ("view", "number", "parent", "rank", "count", "total", "closes_at", "children", "key", "bounds")
 _PLACES = ("start", "view", "bucket", "sequences")
@@ -41,8 +40,7 @@ class Placer:
     batch touches are read and written by their keys.
     """
 
-    def __init__(self, compiling: Compile = compile_view) -> None:
-        self._compiling = compiling
+    def __init__(self) -> None:
         self._models: dict[str, Model] = {}
         self._compiled: dict[tuple[str, str], Fragmentation] = {}
 
@@ -98,7 +96,7 @@ class Placer:
                     where=f"stream {stream}",
                     fix="call ensure_stream before the first append",
                 )
-            found = self._compiled[stream, definition] = self._compiling(definition, self._models[stream])
+            found = self._compiled[stream, definition] = compile_view(definition, self._models[stream])
         return found
 
 

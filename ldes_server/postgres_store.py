@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from ldes_server.database import Database, identity, translated
-from ldes_server.fragmentations import compile_view
 from ldes_server.log_view import VIEW, LogView, leaf
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
 from ldes_server.postgres_builds import Builds
-from ldes_server.postgres_placing import Compile, Placer
+from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.rows import copy_members, head_of, published
 from streams.errors import StoreError
@@ -36,7 +35,7 @@ class PostgresStore:
     An async context manager; nothing happens before it is entered. `base_url` is the public address of the pages it
     keeps: they name absolute IRIs, so another address means other bodies (a writer needs none). `connections` bounds
     the pool; `patience` bounds every wait for a connection, a lock or an answer; `poll` is how often `watch` asks by
-    itself, because notifications are lost with their connection; `compiling` makes fragmentations of definitions.
+    itself, because notifications are lost with their connection.
     """
 
     def __init__(
@@ -47,12 +46,11 @@ class PostgresStore:
         connections: int = 8,
         patience: timedelta = timedelta(seconds=30),
         poll: timedelta = timedelta(seconds=5),
-        compiling: Compile = compile_view,
     ) -> None:
         self.database = Database(dsn, queries=QUERIES, connections=connections, patience=patience)
         self._base_url = base_url
         self._poll = poll.total_seconds()
-        self._placer = Placer(compiling)
+        self._placer = Placer()
         self._view_pages = ViewPages(self.database)
         self.builds = Builds(self.database, self._placer, lock=QUERIES["lock"], announce=QUERIES["announce"])
 
