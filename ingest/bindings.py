@@ -10,8 +10,8 @@ from typing import Any
 
 from ingest.conversions import is_iri, zone_of
 from ingest.paths import Each, Path, PathError, parse_each, parse_path
-from ingest.yaml_lines import Faults, Node, check_keys, suggest
 from streams.settings import parse_duration
+from streams.yaml_lines import Faults, Node, check_keys, suggest
 
 EPOCHS = {"epoch_seconds": 1.0, "epoch_milliseconds": 1000.0}
 CRS = (31370, 3812)

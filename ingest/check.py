@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot, known_units, unit_factor
-from ingest.yaml_lines import Faults, suggest
+from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
 
 _NUMBERS = (Kind.INTEGER, Kind.DOUBLE)

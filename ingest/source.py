@@ -13,9 +13,9 @@ from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.check import faults_of
 from ingest.connector import FilesOptions, HttpPollOptions
 from ingest.paths import Each, PathError, parse_each, parse_path
-from ingest.transports import TRANSPORTS, duration_of
-from ingest.yaml_lines import Faults, Node, check_keys, read_yaml, suggest, text_of
+from ingest.transports import TRANSPORTS
 from streams.errors import ConfigError, Problem
+from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_yaml, suggest, text_of
 from vocab.model import Model, load_model, model_names
 
 KEYS = (
@@ -102,7 +102,7 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
         model = load_model(source.model)
         faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
     if faults.problems:
-        raise ConfigError(sorted(faults.problems, key=_line), where=str(path))
+        raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
     return source
 
 
@@ -116,11 +116,7 @@ def check_source(source: Source, model: Model) -> None:
     faults = Faults(file=source.file)
     faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
     if faults.problems:
-        raise ConfigError(sorted(faults.problems, key=_line), where=source.file)
-
-
-def _line(problem: Problem) -> int:
-    return int(problem.where.rpartition(":")[2])
+        raise ConfigError(sorted(faults.problems, key=line_of), where=source.file)
 
 
 def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:

@@ -10,25 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ingest.connector import FilesOptions, HttpPollOptions
-from ingest.yaml_lines import Faults, Node, check_keys, text_of
-from streams.settings import parse_duration
+from streams.yaml_lines import Faults, Node, check_keys, duration_of, text_of
 
 Options = HttpPollOptions | FilesOptions
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _SHORTEST = timedelta(seconds=1)
-
-
-def duration_of(node: Node | None, faults: Faults, default: timedelta) -> timedelta:
-    """Read a duration such as `60s`; fault what is none."""
-    if node is None:
-        return default
-    try:
-        return parse_duration(node.text)
-    except ValueError:
-        faults.add(node.line, f"{node.described} is no duration", "write for example 60s, 15m, 1h30m or 7d")
-        return default
 
 
 def _count(node: Node | None, faults: Faults, default: int) -> int:

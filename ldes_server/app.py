@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
+from ldes_server.bucket_view import DEEPEST
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
+from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
 from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
 from ldes_server.posting import post
@@ -109,6 +112,16 @@ def _site(request: Request) -> Site:
 Here = Annotated[Site, Depends(_site)]
 
 
+def _bucket(site: Here, stream: str, view: str, build: str, bucket: str) -> tuple[str, PageId]:
+    site.stream(stream)
+    if not _canonical(build) or build == "0":
+        raise _no_page(stream)
+    return stream, PageId(view=view, build=int(build), bucket=bucket)
+
+
+BucketHere = Annotated[tuple[str, PageId], Depends(_bucket)]
+
+
 async def front(request: Request, site: Here) -> Response:
     """Every feed."""
     document = await site.front()
@@ -139,6 +152,33 @@ async def page(request: Request, stream: str, level: str, index: str, site: Here
     if not all(_canonical(part) for part in (level, index)):
         raise _no_page(stream)
     return await _page(request, site, stream, PageId(level=int(level), index=int(index)))
+
+
+async def view(request: Request, stream: str, view: str, site: Here) -> Response:
+    """Hand out the root of a view."""
+    site.stream(stream)
+    return await _page(request, site, stream, PageId(view=view))
+
+
+async def bucket(request: Request, place: BucketHere, site: Here) -> Response:
+    """Hand out the node of a bucket."""
+    return await _page(request, site, *place)
+
+
+async def bucket_page(request: Request, level: str, index: str, place: BucketHere, site: Here) -> Response:
+    """Hand out a page of a bucket's members."""
+    name, page_id = place
+    if not all(_canonical(part) for part in (level, index)):
+        raise _no_page(name)
+    return await _page(request, site, name, replace(page_id, level=int(level), index=int(index)))
+
+
+async def group(request: Request, level: str, index: str, place: BucketHere, site: Here) -> Response:
+    """Hand out a group of a bucket's children."""
+    name, page_id = place
+    if not all(_canonical(part) for part in (level, index)) or not 1 <= int(level) <= DEEPEST:
+        raise _no_page(name)
+    return await _page(request, site, name, replace(page_id, level=-1 - int(level), index=int(index)))
 
 
 async def member(request: Request, stream: str, site: Here) -> Response:
@@ -224,16 +264,28 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/{stream}/latest", latest, "The newest state of every entity"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
+    ("/{stream}/{view}", view, "The root of another view: the same members by time, place, property or prefix"),
+    ("/{stream}/{view}/{build}/{bucket}", bucket, "A bucket of a view: what is in it and below it"),
+    ("/{stream}/{view}/{build}/{bucket}/group/{level}/{index}", group, "Some of the buckets below a bucket"),
+    ("/{stream}/{view}/{build}/{bucket}/{level}/{index}", bucket_page, "A page of a bucket's members"),
 )
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
     ready = await site.shelf.page(name, page_id, _variant(request, PAGE_TYPES))
     if ready is Missing.GONE:
-        raise Problem(410, "this page is no longer kept", fix=f"what is kept is linked from /{name}/log")
+        what = "view" if page_id.is_root else "page"
+        raise Problem(410, f"this {what} is no longer kept", fix=_from_root(name, page_id))
     if isinstance(ready, Missing):
+        if page_id.is_root:
+            raise unknown("view", page_id.view, await site.shelf.views(name), prefix=f"/{name}/")
         raise _no_page(name)
     return _answer(request, ready)
+
+
+def _from_root(name: str, page_id: PageId) -> str:
+    root = VIEW if page_id.is_root else page_id.view
+    return f"what is kept is linked from /{name}/{root}"
 
 
 def _no_page(name: str) -> Problem:

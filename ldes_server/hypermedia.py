@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -37,8 +38,10 @@ _NODE_WORDS: dict[str, Any] = {
 _ROOT_WORDS: dict[str, Any] = {
     **_NODE_WORDS,
     "view": {"@id": f"{TREE}view", **_LINK},
+    "views": {"@id": f"{TREE}view", **_LINK},
     "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
     "EventSource": f"{LDES}EventSource",
+    "SearchTree": f"{TREE}SearchTree",
     "timestampPath": {"@id": f"{LDES}timestampPath", **_LINK},
     "sequencePath": {"@id": f"{LDES}sequencePath", **_LINK},
     "versionOfPath": {"@id": f"{LDES}versionOfPath", **_LINK},
@@ -49,8 +52,11 @@ _ROOT_WORDS: dict[str, Any] = {
 }
 
 
-def describe(stream: Stream, base_url: str) -> Frame:
-    """Render a stream's constants; `base_url` is the public address, absolute, without a slash at the end."""
+def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
+    """Render a stream's constants; `base_url` is the public address, absolute, without a slash at the end.
+
+    `views` are the names of all views that have a root now, the chronological one included.
+    """
     iri = f"{base_url}/{stream.name}"
     model = stream.model
     # The model's words apply inside members only: a property-scoped context, so `value` or `path` of a model could
@@ -70,6 +76,7 @@ def describe(stream: Stream, base_url: str) -> Frame:
         },
         prefixes=model.writer.prefixes,
         writer=model.writer,
+        views=tuple(views),
     )
 
 

@@ -107,9 +107,9 @@ class LogView:
         `times` has the publication times at `edges`. The open leaf has no upper bound: it still grows (LDES-35).
         """
         span = self.span(target)
-        bounds = [_bound(RelationType.GREATER_OR_EQUAL, times[span.start])]
+        bounds = [time_bound(RelationType.GREATER_OR_EQUAL, times[span.start])]
         if span.stop <= self.count:
-            bounds.append(_bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1]))
+            bounds.append(time_bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1]))
         return Relation(target=target, bounds=tuple(bounds), remaining=min(span.stop, self.count) - span.start)
 
     def node(self, page_id: PageId, times: Mapping[int, datetime]) -> Page:
@@ -155,5 +155,6 @@ def leaf(page_id: PageId, members: Sequence[Published], *, size: int) -> Page | 
     )
 
 
-def _bound(kind: RelationType, moment: datetime) -> Bound:
+def time_bound(kind: RelationType, moment: datetime) -> Bound:
+    """Bound the publication time."""
     return Bound(type=kind, path=(GENERATED_AT,), value=format_time(moment), datatype=DATE_TIME)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
 
+from ldes_server.definition import ViewDefinition
 from streams.record import Point
 from vocab.model import Model
 
 # The paths of every stream (LDES-29..34): our own publication stamp and our own dense counter.
 GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
 SEQUENCE = "https://w3id.org/smartflanders/ns#sequence"
+# Stands where a bucket's key stands in addresses of groups of the root's children; no key has this character.
+ROOT_GROUPS = "~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,8 @@ class Stream:
     `title` and `description` have the keys `nl` and `en`. `licence` and `publisher_iri` are absolute IRIs.
     `page_size` members fill a leaf, `fan` children a node (design: 250 and 32). `polling_interval` is what we advise
     consumers (ldes:pollingInterval); `max_age` what caches may keep a mutable page for, never longer than that.
-    `expected_every` is the cadence the source declares, None if it declares none.
+    `expected_every` is the cadence the source declares, None if it declares none. `views` are those besides `log`, by
+    name, as the stream file declares them.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Stream:
     polling_interval: timedelta = timedelta(seconds=30)
     max_age: timedelta = timedelta(seconds=5)
     expected_every: timedelta | None = None
+    views: Mapping[str, ViewDefinition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +79,9 @@ class PageId:
     """Names a page of a stream: the root of a view, or node (`level`, `index`) below it; level 0 is a leaf.
 
     In a view with buckets the pages of a bucket are named by the view's `build` and the bucket's `bucket` key, too
-    (`2026.11.23`, `8-131-85`); level -1 is then the bucket's own node. A view that is built anew has a new `build`,
-    so no address ever shows other final content.
+    (`2026.11.23`, `8-131-85`); level -1 is then the bucket's own node, and levels below that are groups of its children
+    (level -2: group `index` of 64, -3: of 64 times 64); `ROOT_GROUPS` stands for the root as the owner of groups. A view
+    that is built anew has a new `build`, so no address ever shows other final content.
     """
 
     view: str = "log"
@@ -96,7 +102,11 @@ class PageId:
 
     def path(self, stream: str) -> str:
         """Return the path below the public address: `/gent-parking/log/0/17`, `/gent-parking/by-day/1/2026.11/0/3`."""
-        return f"/{stream}/{self.place}" if self.level < 0 else f"/{stream}/{self.place}/{self.level}/{self.index}"
+        if self.level == -1:
+            return f"/{stream}/{self.place}"
+        if self.level < -1:
+            return f"/{stream}/{self.place}/group/{-1 - self.level}/{self.index}"
+        return f"/{stream}/{self.place}/{self.level}/{self.index}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +177,37 @@ class Page:
 class Head:
     """How far a stream is: `count` members published so far (the next sequence number), the newest publication time
     (None before the first member), the log `position` they came from (-1 before the first), and `first`, the oldest
-    sequence number still live.
+    sequence number still live. `views` counts how often what readers find of its other views was changed by more than
+    members: a view added, built anew or removed.
     """
 
     count: int = 0
     published_at: datetime | None = None
     position: int = -1
     first: int = 0
+    views: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewState:
+    """One build of a view: `state` is building, live, retired (readable for a while) or gone.
+
+    `placed` of the `count` members of the stream are in it, in `buckets` buckets, the root included.
+    """
+
+    id: int
+    name: str
+    build: int
+    state: str
+    definition: str
+    placed: int
+    count: int
+    buckets: int
+
+    @property
+    def readable(self) -> bool:
+        """Whether its pages are handed out."""
+        return self.state in ("live", "retired")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +215,8 @@ class Placed:
     """A batch of entries, decided: what to store in one transaction.
 
     `base` is the head it was decided on (the store refuses any other), `head` the one after it. `duplicates` counts
-    entries whose identity was published before; `foreign` the offsets of entries that were no members at all.
+    entries whose identity was published before; `foreign` the offsets of entries that were no members at all. `bodies`
+    are the members' bodies, parsed, if somebody has parsed them: fragmentations look into them.
     """
 
     base: Head
@@ -189,3 +224,4 @@ class Placed:
     members: tuple[Published, ...]
     duplicates: int = 0
     foreign: tuple[int, ...] = field(default=())
+    bodies: Sequence[Mapping[str, Any]] = field(default=(), compare=False, repr=False)

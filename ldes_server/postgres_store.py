@@ -11,7 +11,10 @@ from typing import Any, Self
 
 from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, LogView, leaf
-from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
+from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.postgres_builds import Builds
+from ldes_server.postgres_placing import Placer
+from ldes_server.postgres_views import ViewPages
 from ldes_server.rows import copy_members, head_of, published
 from streams.errors import StoreError
 from streams.logs import logger
@@ -47,6 +50,9 @@ class PostgresStore:
         self.database = Database(dsn, queries=QUERIES, connections=connections, patience=patience)
         self._base_url = base_url
         self._poll = poll.total_seconds()
+        self._placer = Placer()
+        self._view_pages = ViewPages(self.database)
+        self.builds = Builds(self.database, self._placer, lock=QUERIES["lock"], announce=QUERIES["announce"])
 
     async def __aenter__(self) -> Self:
         await self.database.__aenter__()
@@ -64,6 +70,7 @@ class PostgresStore:
 
         Raises `StoreError` (not retriable) when it has pages of another geometry: final pages never change.
         """
+        self._placer.learn(stream)
         async with self.database.connection(f"create {stream.name}") as connection:
             await connection.execute(QUERIES["create"], stream.name)
             row = await connection.fetchrow(QUERIES["settle"], stream.name, stream.page_size, stream.fan)
@@ -91,7 +98,9 @@ class PostgresStore:
         return {row["id"]: row["body"] for row in rows}
 
     async def append(self, stream: str, placed: Placed) -> None:
-        """Store members, newest-per-entity, head and log position in one transaction, then wake the readers.
+        """Store members, their places in live views, newest-per-entity, head and log position in one transaction.
+
+        Then wakes the readers.
 
         Raises `StoreError`, not retriable, when the stored count, time and position are not those of `placed.base`
         (retention may have moved `first` meanwhile), and when a member's id is published already.
@@ -102,6 +111,7 @@ class PostgresStore:
             if placed.members:
                 await copy_members(connection, row["id"], placed.members)
                 await connection.execute(QUERIES["newest"], row["id"], placed.members[0].sequence)
+                await self._placer.publish(connection, stream, row["id"], placed.members, placed.bodies)
                 await connection.execute(QUERIES["announce"], stream)
             head = placed.head
             await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position)
@@ -115,7 +125,7 @@ class PostgresStore:
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return the page; None when it is not there yet, or its members are not kept any more."""
         if page_id.view != VIEW:
-            return None
+            return await self._view_pages.page(stream, page_id)
         if page_id.level == 0:
             return await self._leaf(stream, page_id)
         head = await self.head(stream.name)
@@ -149,6 +159,10 @@ class PostgresStore:
             )
         return kept
 
+    async def views(self, stream: str) -> Sequence[ViewState]:
+        """Return every build of the stream's views there ever was, oldest first."""
+        return await self._view_pages.states(stream)
+
     # The web side: members and times.
 
     async def member(self, stream: str, member_id: str) -> Published | None:
@@ -178,7 +192,7 @@ class PostgresStore:
         Soon after a commit when the connection holds, within two polls otherwise; at times more than once for one
         change. Lost connections are opened again. What exists when it starts is a change, too.
         """
-        seen: dict[str, tuple[int, int]] = {}
+        seen: dict[str, tuple[int, ...]] = {}
         while not stop.is_set():
             try:
                 with translated("watch"):
@@ -190,14 +204,14 @@ class PostgresStore:
                 await self._pause(stop)
 
     async def _listen(
-        self, on_change: Callable[[str], None], seen: dict[str, tuple[int, int]], stop: asyncio.Event
+        self, on_change: Callable[[str], None], seen: dict[str, tuple[int, ...]], stop: asyncio.Event
     ) -> None:
         connection = await self.database.alone()
         try:
             await connection.add_listener(CHANNEL, lambda *notice: on_change(notice[3]))
             while not stop.is_set():
                 for row in await connection.fetch(QUERIES["heads"]):
-                    if seen.get(row["name"]) != (state := (row["count"], row["first"])):
+                    if seen.get(row["name"]) != (state := (row["count"], row["first"], row["views"])):
                         seen[row["name"]] = state
                         on_change(row["name"])
                 await self._pause(stop)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from ldes_server.log_view import VIEW
 from ldes_server.model import Bound, Page, Published, Relation, RelationType
 from ldes_server.negotiate import Form
 from streams.record import format_time
@@ -26,7 +27,7 @@ class Frame:
 
     `root_context`, `node_context`, `leaf_context`, `member_context` are `@context` values; the first three define the
     words of TREE, the last two those of the model. `facts` is the stream's own description, root only (LDES-02): JSON
-    members, Turtle and N-Triples statements. `prefixes` are the writer's.
+    members, Turtle and N-Triples statements. `prefixes` are the writer's. `views` names all views that have a root now.
     """
 
     base: str  # absolute, without a slash at the end
@@ -38,6 +39,7 @@ class Frame:
     facts: Mapping[Form, bytes]
     prefixes: bytes
     writer: Writer
+    views: tuple[str, ...] = ()
 
     @property
     def iri(self) -> str:
@@ -91,7 +93,7 @@ def _json_page(page: Page, frame: Frame) -> bytes:
         # `view` is tree:view here and only here; on the other pages the same key is the reverse of dcterms:isPartOf,
         # so that scripts find the same layout and no page but the root claims to be an entry point (TREE-06).
         context, facts = frame.root_context, frame.facts[Form.JSONLD] + b","
-        mark = b'"viewDescription":{"@id":"%s#view","@type":"EventSource"},' % iri
+        mark = b'"viewDescription":{"@id":"%s#view","@type":"%s"},' % (iri, _kind(page).encode())
     else:
         context, facts = (frame.leaf_context if page.members else frame.node_context), b""
         mark = b'"immutable":true,' if page.final else b""
@@ -101,6 +103,11 @@ def _json_page(page: Page, frame: Frame) -> bytes:
         b",".join(_json_relations(page.relations, frame)),
     )
     members = b"," + _json_members(page.members) if page.members else b""
+    # A key of its own, so that `view` stays the one object that scripts walk; behind it, so that a client that takes the
+    # first view it meets takes the one it asked for (TREE-03).
+    others = [f'"{each}"' for each in _other_views(page, frame)]
+    if others:
+        members = f',"views":[{",".join(others)}]'.encode() + members
     return b'{"@context":%s,"@id":"%s","@type":"EventStream",%s%s%s}\n' % (
         context,
         frame.iri.encode(),
@@ -194,13 +201,26 @@ def _description(page: Page, frame: Frame, form: Form) -> Iterator[bytes]:
     if page.id.is_root:
         view = f"<{_page_iri(page, frame)}#view>"
         yield _statement(stream, f"<{TREE}view>", node)
+        for each in _other_views(page, frame):
+            yield _statement(stream, f"<{TREE}view>", f"<{each}>")
         yield _statement(node, f"<{TREE}viewDescription>", view)
-        yield _statement(view, a, f"<{LDES}EventSource>")
+        yield _statement(view, a, f"<{LDES if page.id.view == VIEW else TREE}{_kind(page)}>")
         yield frame.facts[form]
         return
     yield _statement(node, _iri(IS_PART_OF), stream)
     if page.final:
         yield _statement(node, f"<{LDES}immutable>", f'"true"^^<{XSD}boolean>')
+
+
+def _kind(page: Page) -> str:
+    """Name the type of a root's description: only a chronological view is an event source (LDES-08)."""
+    return "EventSource" if page.id.view == VIEW else "SearchTree"
+
+
+def _other_views(page: Page, frame: Frame) -> list[str]:
+    if not page.id.is_root:
+        return []
+    return [f"{frame.iri}/{name}" for name in frame.views if name != page.id.view]
 
 
 def _turtle_members(members: Sequence[Published], frame: Frame) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ldes_server.model import Head, Page, PageId, Published, Stream
+from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.serve import WatchedStore
 
 
@@ -42,6 +42,10 @@ class ReplicaStore:
         if page is None or (not page.final and page.version < self._least(stream.name, page_id)):
             return await self._primary.page(stream, page_id)
         return page
+
+    async def views(self, stream: str) -> Sequence[ViewState]:
+        """Return the builds that the replica knows; pages of newer ones are found at the primary."""
+        return await self._replica.views(stream)
 
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
         """Return the body that the replica has kept; what only the primary has comes out of `keep`."""

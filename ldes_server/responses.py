@@ -157,6 +157,11 @@ class ReadyCache:
             _, gone = self._kept.popitem(last=False)
             self._size -= len(gone.wire)
 
+    def forget(self, prefix: bytes) -> None:
+        """Drop every answer whose path begins so: what was there for ever is gone now."""
+        for key in [key for key in self._kept if key[0].startswith(prefix)]:
+            self._size -= len(self._kept.pop(key).wire)
+
 
 def _head(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(b"%s: %s\r\n" % pair for pair in headers) + b"\r\n"

@@ -37,7 +37,13 @@ async def copy_members(connection: Any, stream: int, members: Sequence[Published
 
 def head_of(row: Any) -> Head:
     """Read the head of a stream."""
-    return Head(count=row["count"], published_at=row["published_at"], position=row["position"], first=row["first"])
+    return Head(
+        count=row["count"],
+        published_at=row["published_at"],
+        position=row["position"],
+        first=row["first"],
+        views=row["views"],
+    )
 
 
 def published(row: Any) -> Published:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Protocol
 
 from ldes_server.hypermedia import describe
-from ldes_server.log_view import LogView
-from ldes_server.model import Head, Page, PageId, Published, Stream
+from ldes_server.log_view import VIEW, LogView
+from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_members, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
@@ -22,8 +23,14 @@ from streams.metrics import PAGE_SECONDS
 HEAD_MAX_AGE = timedelta(seconds=1)
 # The newest states we show at once; more entities than that belong in several streams.
 LATEST_LIMIT = 10_000
+# Nodes of views in memory, in all their representations, while their streams do not change.
+OPEN_PAGES = 1024
 # 64 MB: about 5,000 compressed pages of 250 members, a few hundred uncompressed.
 CACHE_BYTES = 64 * 1024 * 1024
+
+
+# What the answers to what may change depend on.
+_Version = tuple[int, int, int]
 
 
 class Store(PageStore, MemberStore, Protocol):
@@ -34,13 +41,32 @@ class Missing(Enum):
     """Why there is nothing to hand out."""
 
     NEVER = 404  # there is no such page (yet)
-    GONE = 410  # there was one, and retention dropped what it held (HTTP-14)
+    GONE = 410  # there was one, and retention dropped what it held, or a newer build of its view took over (HTTP-14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     head: Head
     read_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Views:
+    """What readers find of a stream's views, true for as long as `Head.views` is `version`."""
+
+    version: int
+    states: Mapping[tuple[str, int], ViewState]
+    frame: Frame
+
+    def readable(self) -> set[tuple[str, int]]:
+        return {key for key, state in self.states.items() if state.readable}
+
+    def gone(self, page_id: PageId) -> bool:
+        """Whether there was such a page, and it is not handed out any more."""
+        found = [state for (name, _), state in self.states.items() if name == page_id.view]
+        if page_id.is_root:
+            return bool(found) and all(state.state in ("retired", "gone") for state in found)
+        return any(state.build == page_id.build and state.state == "gone" for state in found)
 
 
 class Shelf:
@@ -62,11 +88,15 @@ class Shelf:
         self.streams = {stream.name: stream for stream in streams}
         self.frames = {stream.name: describe(stream, base_url) for stream in streams}
         self.store = store
+        self._base_url = base_url
         self.cache = ReadyCache(CACHE_BYTES) if cache is None else cache
         self._clock = clock
         self._heads: dict[str, _Known] = {}
+        self._views: dict[str, _Views] = {}
         # (stream, what, variant) -> (the version it shows, the answer): as bounded as its keys.
-        self._current: dict[tuple[str, str, Variant], tuple[tuple[int, int], Ready]] = {}
+        self._current: dict[tuple[str, str, Variant], tuple[_Version, Ready]] = {}
+        # The same for nodes and open pages of views, of which there may be any number; the one unused longest leaves.
+        self._open: OrderedDict[tuple[bytes, Variant], tuple[_Version, Ready]] = OrderedDict()
 
     def changed(self, stream: str) -> None:
         """Forget how far a stream was."""
@@ -87,19 +117,22 @@ class Shelf:
         if (ready := self.cache.get(path, variant.media, variant.gzip)) is not None:
             return ready
         stream = self.streams[name]
-        view = _view(stream, await self.head(name))
+        if page_id.view != VIEW:
+            return await self._view_page(stream, page_id, variant)
+        head = await self.head(name)
+        view = _view(stream, head)
         if not view.exists(page_id):
             # Another process may have published and linked it since: never deny what was linked (TREE-22).
             known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
             self._heads[name] = known
-            view = _view(stream, known.head)
+            head = known.head
+            view = _view(stream, head)
             if not view.exists(page_id):
                 return Missing.NEVER
         if view.is_final(page_id):
             return await self._final(stream, page_id, variant)
         what = "root" if page_id.is_root else "open"
-        version = (view.count, view.first)
-        if (shown := self._current.get((name, what, variant))) is not None and shown[0] == version:
+        if (shown := self._current.get((name, what, variant))) is not None and shown[0] == _version(head):
             return shown[1]
         started = self._clock()
         page = await self.store.page(stream, page_id)
@@ -108,11 +141,64 @@ class Shelf:
         if page.final:
             # It filled up between the two reads: it must never go out once as mutable and once as final.
             return await self._final(stream, page_id, variant, page=page)
-        body = render_page(page, PAGE_FORMS[variant.media], frame=self.frames[name])
+        frame = (await self._views_at(stream, head)).frame if page_id.is_root else self.frames[name]
+        body = render_page(page, PAGE_FORMS[variant.media], frame=frame)
         ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
-        self._current[name, what, variant] = (version, ready)
+        self._current[name, what, variant] = (_version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
+
+    async def _view_page(self, stream: Stream, page_id: PageId, variant: Variant) -> Ready | Missing:
+        """Hand out a page of a view with buckets: what exists and what is final only the store knows."""
+        head = await self.head(stream.name)
+        views = await self._views_at(stream, head)
+        if not page_id.is_root and views.gone(page_id):
+            return Missing.GONE
+        key = (page_id.path(stream.name).encode(), variant)
+        if (shown := self._open.get(key)) is not None and shown[0] == _version(head):
+            self._open.move_to_end(key)
+            return shown[1]
+        started, form = self._clock(), PAGE_FORMS[variant.media]
+        # Only final pages are kept, so one lookup answers them.
+        body = None if page_id.is_root else await self.store.kept(stream.name, page_id, form.value)
+        if body is not None:
+            PAGE_SECONDS.labels("kept").observe(self._clock() - started)
+            return self._hold(page_id.path(stream.name), variant, body)
+        page = await self.store.page(stream, page_id)
+        if page is None:
+            views = await self._views_at(stream, await self.head(stream.name, fresh=True))
+            return Missing.GONE if views.gone(page_id) else Missing.NEVER
+        if page.final:
+            return await self._final(stream, page_id, variant, page=page)
+        ready = make_ready(render_page(page, form, frame=views.frame), variant, cache_control=mutable(stream.max_age))
+        self._open[key] = (_version(head), ready)
+        while len(self._open) > OPEN_PAGES:
+            self._open.popitem(last=False)
+        PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
+        return ready
+
+    async def views(self, name: str) -> Sequence[str]:
+        """Return the names of the views that have a root now, the chronological one first."""
+        return (await self._views_at(self.streams[name], await self.head(name))).frame.views
+
+    async def _views_at(self, stream: Stream, head: Head) -> _Views:
+        """Return what readers find of the views, read again whenever the head says that it changed."""
+        known = self._views.get(stream.name)
+        if known is None or known.version != head.views:
+            states = await self.store.views(stream.name)
+            live = sorted(state.name for state in states if state.state == "live")
+            before, known = (
+                known,
+                _Views(
+                    version=head.views,
+                    states={(state.name, state.build): state for state in states},
+                    frame=describe(stream, self._base_url, (VIEW, *live)),
+                ),
+            )
+            self._views[stream.name] = known
+            for view, build in (before.readable() if before else set()) - known.readable():
+                self.cache.forget(f"/{stream.name}/{view}/{build}/".encode())
+        return known
 
     async def member(self, name: str, member_id: str, variant: Variant) -> Ready | None:
         """Hand out one member; `member_id` as in `Member.id`, the path below the public address."""
@@ -130,13 +216,12 @@ class Shelf:
     async def latest(self, name: str, variant: Variant) -> Ready:
         """Hand out the newest member of each entity."""
         head = await self.head(name)
-        version = (head.count, head.first)
-        if (shown := self._current.get((name, "latest", variant))) is not None and shown[0] == version:
+        if (shown := self._current.get((name, "latest", variant))) is not None and shown[0] == _version(head):
             return shown[1]
         members = await self.newest(name, limit=LATEST_LIMIT)
         body = render_members(members, FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=mutable(self.streams[name].max_age))
-        self._current[name, "latest", variant] = (version, ready)
+        self._current[name, "latest", variant] = (_version(head), ready)
         return ready
 
     async def newest(self, name: str, *, limit: int) -> Sequence[Published]:
@@ -155,15 +240,23 @@ class Shelf:
             if page is None:
                 return Missing.GONE
             body = await self._keep(page, form, self.frames[stream.name])
-        ready = make_ready(body, variant, cache_control=FOR_EVER)
-        self.cache.put(page_id.path(stream.name).encode(), variant, ready)
         PAGE_SECONDS.labels(outcome).observe(self._clock() - started)
+        return self._hold(page_id.path(stream.name), variant, body)
+
+    def _hold(self, path: str, variant: Variant, body: bytes) -> Ready:
+        """Make the answer of a final page and keep it where the fast lane finds it."""
+        ready = make_ready(body, variant, cache_control=FOR_EVER)
+        self.cache.put(path.encode(), variant, ready)
         return ready
 
     async def _keep(self, page: Page, form: Form, frame: Frame) -> bytes:
         # The first body kept wins, so all processes and all later releases answer the same bytes (LDES-59).
         body = render_page(page, form, frame=frame)
         return await self.store.keep(frame.stream, page.id, form.value, body)
+
+
+def _version(head: Head) -> _Version:
+    return head.count, head.first, head.views
 
 
 def _view(stream: Stream, head: Head) -> LogView:

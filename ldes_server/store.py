@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
+from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
 
 
 class MemberSink(Protocol):
@@ -28,10 +28,42 @@ class MemberSink(Protocol):
         ...
 
     async def append(self, stream: str, placed: Placed) -> None:
-        """Store members, newest-per-entity, head and log position in one transaction, then wake the readers.
+        """Store members, their places in live views, newest-per-entity, head and log position in one transaction.
 
-        Raises `StoreError` (not retriable) when the stored head is not `placed.base`: somebody else writes.
+        Then wakes the readers. Raises `StoreError` (not retriable) when the stored head is not `placed.base`: somebody
+        else writes.
         """
+        ...
+
+
+class ViewBuilds(Protocol):
+    """The builder's side. Raises `StoreError`."""
+
+    async def states(self, stream: str) -> Sequence[ViewState]:
+        """Return every build of the stream's views there ever was, oldest first."""
+        ...
+
+    async def reconcile(self, stream: str, declared: Mapping[str, str]) -> None:
+        """Begin builds of what is declared (name → text of the definition) and new, retire what is not declared."""
+        ...
+
+    async def rebuild(self, stream: str, name: str) -> ViewState | None:
+        """Begin to build a live view anew, or go on with that; None when there is no such view."""
+        ...
+
+    async def fill(self, stream: str, build: int, *, limit: int) -> ViewState | None:
+        """Place the next members in the build with this id and switch it live after the last one; None: nothing to do.
+
+        Each call is one transaction; a build holds exactly the first `placed` members at any time.
+        """
+        ...
+
+    async def expire(self, stream: str, *, grace: timedelta) -> None:
+        """Hand out nothing any more of builds that were retired this long ago."""
+        ...
+
+    async def sweep(self, stream: str) -> bool:
+        """Delete some of what is left of builds that are gone; False when nothing is left."""
         ...
 
 
@@ -56,6 +88,10 @@ class PageStore(Protocol):
 
     async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
         """Keep a final page's body for ever and return the one kept: the first one to arrive wins."""
+        ...
+
+    async def views(self, stream: str) -> Sequence[ViewState]:
+        """Return every build of the stream's views there ever was, oldest first; it changes with `Head.views`."""
         ...
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -52,30 +54,34 @@ def place(entries: Sequence[Entry], stream: Stream, *, head: Head, known: Collec
     seen = set(known)
     foreign: list[int] = []
     fresh: list[tuple[Entry, Member]] = []
+    bodies: list[Mapping[str, Any]] = []
     for entry in entries:
-        member = _member(entry)
-        if member is None:
+        found = _member(entry)
+        if found is None:
             foreign.append(entry.offset)
-        elif member.id not in seen:
+        elif found[0].id not in seen:
+            member, body = found
             seen.add(member.id)
             fresh.append((entry, member))
+            bodies.append(body)
     members = tuple(_publish(fresh, head, size=stream.page_size))
     return Placed(
         base=head,
-        head=Head(
+        head=replace(
+            head,
             count=head.count + len(members),
             published_at=members[-1].published_at if members else head.published_at,
             position=entries[-1].offset,
-            first=head.first,
         ),
         members=members,
         duplicates=len(entries) - len(members) - len(foreign),
         foreign=tuple(foreign),
+        bodies=bodies,
     )
 
 
-def _member(entry: Entry) -> Member | None:
-    """Unpack a member; None for what a page could never show, however it came into the topic."""
+def _member(entry: Entry) -> tuple[Member, Mapping[str, Any]] | None:
+    """Unpack a member and its body; None for what a page could never show, however it came into the topic."""
     try:
         member = Member.from_record(entry.record)
         body = orjson.loads(member.body)
@@ -83,7 +89,7 @@ def _member(entry: Entry) -> Member | None:
         return None
     if not RESERVED.isdisjoint(body):
         return None
-    return member if _is_address(member.id) and _is_address(member.entity) else None
+    return (member, body) if _is_address(member.id) and _is_address(member.entity) else None
 
 
 def _is_address(text: str) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ingest.connector import HttpPollOptions
 from ingest.source import Source, load_source
 from ldes_server.app import RESERVED
+from ldes_server.declaration import SUFFIX, Declaration, load_declaration
 from ldes_server.model import Stream
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model
@@ -25,7 +26,7 @@ class Plan:
 
 
 def load_plan(folders: Sequence[Path]) -> Plan:
-    """Load every `*.yaml` below the pilot folders.
+    """Load every source file (`*.yaml`) and stream file (`*.stream.yaml`) below the pilot folders.
 
     Raises:
         ConfigError: with the faults of all files at once.
@@ -33,7 +34,8 @@ def load_plan(folders: Sequence[Path]) -> Plan:
     """
     problems: list[Problem] = []
     sources: dict[str, Source] = {}
-    for file in _files(folders, problems):
+    files = _files(folders, problems)
+    for file in (file for file in files if not file.name.endswith(SUFFIX)):
         try:
             source = load_source(file)
         except ConfigError as error:
@@ -45,6 +47,7 @@ def load_plan(folders: Sequence[Path]) -> Plan:
             )
         sources[source.name] = source
     streams = _streams(list(sources.values()), problems)
+    streams = _declared(streams, [file for file in files if file.name.endswith(SUFFIX)], problems)
     if problems:
         raise ConfigError(problems, where="the pilots")
     return Plan(sources=tuple(sources.values()), streams=streams)
@@ -90,6 +93,25 @@ def _streams(sources: Sequence[Source], problems: list[Problem]) -> tuple[Stream
         if known is None:
             streams[source.stream] = stream_of(source)
     return tuple(streams.values())
+
+
+def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[Problem]) -> tuple[Stream, ...]:
+    """Give each stream what its stream file declares; a stream without one has its chronological view only."""
+    models = {stream.name: stream.model for stream in streams}
+    found: dict[str, Declaration] = {}
+    for file in files:
+        try:
+            declaration = load_declaration(file, models)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        if declaration.stream in found:
+            what = f"stream {declaration.stream} has a stream file already: {found[declaration.stream].file}"
+            problems.append(Problem(where=str(file), what=what, fix="put both into one file"))
+        found[declaration.stream] = declaration
+    return tuple(
+        replace(stream, views=found[stream.name].views) if stream.name in found else stream for stream in streams
+    )
 
 
 def stream_of(source: Source) -> Stream:

@@ -14,6 +14,7 @@ from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
 from ingest.normalise import checkpoint_offset, run_normaliser
 from ingest.source import Source
+from ldes_server.building import run_views
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
@@ -72,6 +73,8 @@ def _normalising(plan: Plan, tools: Tools) -> Mapping[str, Work]:
 
 def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
     loops: dict[str, Work] = {f"write {stream.name}": partial(_write, stream, tools) for stream in plan.streams}
+    for stream in plan.streams:
+        loops[f"views {stream.name}"] = partial(_views, stream, tools)
     # With the writers, because what is written may go. One loop per stream: two plans may share a database.
     for stream in plan.streams:
         loops[f"expire {stream.name}"] = partial(_expire, plan, stream, tools)
@@ -96,6 +99,10 @@ async def _normalise(source: Source, tools: Tools) -> None:
 
 async def _write(stream: Stream, tools: Tools) -> None:
     await run_writer(stream, tools.log, tools.store, stop=tools.stop)
+
+
+async def _views(stream: Stream, tools: Tools) -> None:
+    await run_views(stream, tools.store, stop=tools.stop, grace=tools.settings.view_grace)
 
 
 async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:

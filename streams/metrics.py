@@ -73,6 +73,13 @@ WRITE_SECONDS = _histogram(
 )
 WRITE_MEMBERS = _histogram("sf_write_batch_members", "Members per batch written.", "stream", buckets=_SIZE_BUCKETS)
 
+# --- views -----------------------------------------------------------------------------------------------------------
+VIEW_PLACES = _counter("sf_view_places_total", "Places given to members in buckets of a view.", "stream", "view")
+VIEW_LEFT = _newest(
+    "sf_view_left_members", "Members that a view under construction does not hold yet.", "stream", "view"
+)
+VIEW_BUCKETS = _newest("sf_view_buckets", "Buckets of a view, its root included.", "stream", "view")
+
 # --- serve -----------------------------------------------------------------------------------------------------------
 POSTED = _counter(
     "sf_members_posted_total",

@@ -259,6 +259,13 @@ SETTINGS: tuple[Setting, ...] = (
         parse=parse_duration,
     ),
     Setting(
+        name="SF_VIEW_GRACE",
+        kind="duration",
+        default="1h",
+        doc="How long the pages of a view stay readable after the view was built anew, changed or removed; then 410.",
+        parse=parse_duration,
+    ),
+    Setting(
         name="SF_LOG_LEVEL",
         kind="`debug`, `info`, `warning` or `error`",
         default="info",
@@ -297,6 +304,7 @@ class Settings:
     post_contexts: tuple[str, ...] | None
     raw_retention: timedelta
     member_retention: timedelta
+    view_grace: timedelta
     log_level: str
     log_format: str
 

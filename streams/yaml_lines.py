@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from difflib import get_close_matches
 
 import yaml
 
 from streams.errors import Problem
+from streams.settings import parse_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def read_yaml(text: str, faults: Faults) -> Node:
     try:
         root = loader.get_single_node()
         if root is None:
-            faults.add(1, "the file is empty", "start from another source file of deploy/pilots")
+            faults.add(1, "the file is empty", "start from another file of deploy/pilots")
             return Node(line=1, value={})
         return _convert(root, loader, faults, seen=set())
     except yaml.MarkedYAMLError as error:
@@ -85,7 +87,7 @@ def _convert(node: yaml.Node, loader: yaml.SafeLoader, faults: Faults, *, seen: 
         return Node(line=line, value=loader.construct_object(node), text=node.value)
     if id(node) in seen:
         # A handful of nested aliases can stand for billions of nodes.
-        faults.add(line, "aliases (*name) are not supported in source files", "write the value out")
+        faults.add(line, "aliases (*name) are not supported here", "write the value out")
         return Node(line=line, value=None)
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
@@ -128,3 +130,19 @@ def text_of(node: Node | None, faults: Faults, *, where: str, line: int, require
         faults.add(node.line, f"{where} must be a text, not {node.described}", f"write `{where}: …` on one line")
         return ""
     return node.text
+
+
+def duration_of(node: Node | None, faults: Faults, default: timedelta) -> timedelta:
+    """Read a duration such as `60s`; fault what is none."""
+    if node is None:
+        return default
+    try:
+        return parse_duration(node.text)
+    except ValueError:
+        faults.add(node.line, f"{node.described} is no duration", "write for example 60s, 15m, 1h30m or 7d")
+        return default
+
+
+def line_of(problem: Problem) -> int:
+    """Return the line of a problem that `Faults.add` noted, to sort by."""
+    return int(problem.where.rpartition(":")[2])

@@ -1,0 +1,98 @@
+"""The verbs about stream files: `stream check` and `stream schema`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ldes_server.declaration import SUFFIX
+from ldes_server.declaration_schema import stream_schema
+from ldes_server.definition import definition_text
+from ldes_server.fragmentations import compile_view
+from ldes_server.model import Published, Stream, Trail
+from smartflanders.pilots import load_plan
+from streams.errors import ConfigError, Problem
+from streams.record import parse_time
+from vocab.model import load_model, model_names
+from vocab.places import places
+
+Verbs = Any  # argparse names the type of its sub-parsers only privately
+
+
+def add(verbs: Verbs) -> None:
+    """Add these verbs to the command line."""
+    group = verbs.add_parser("stream", help="work on stream files: check, schema")
+    inner = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    check = inner.add_parser(
+        "check",
+        help="check a pilot's stream files, and show where their views put a member",
+        description="Check the stream files of a pilot folder together with the source files that feed the streams, and "
+        "show for each view where it puts the model's example member: bucket, then what every member there has in "
+        "common. Exit status 2 when a file has a fault.",
+    )
+    check.add_argument("pilot", type=Path, nargs="+", metavar="PILOT", help="a pilot folder, or a stream file in one")
+    check.set_defaults(run=_check)
+    schema = inner.add_parser(
+        "schema",
+        help="print the JSON Schema of stream files, for editors",
+        description="Print the JSON Schema of stream files. Point your editor's YAML support at it for completion and "
+        "checks while typing.",
+    )
+    schema.set_defaults(run=_schema)
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(stream_schema([load_model(name) for name in model_names()]), indent=2, ensure_ascii=False))  # noqa: T201
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    # A stream file is checked against the model that the sources beside it have.
+    folders = [path.parent if path.name.endswith(SUFFIX) and path.is_file() else path for path in arguments.pilot]
+    streams = load_plan(list(dict.fromkeys(folders))).streams
+    if not any(stream.views for stream in streams):
+        fix = f"write <stream>{SUFFIX} beside the source files"
+        raise ConfigError([Problem(where=str(folders[0]), what="no view is declared", fix=fix)], where="the pilots")
+    for stream in streams:
+        for line in explain(stream):
+            print(line)  # noqa: T201
+    return 0
+
+
+def explain(stream: Stream) -> Iterator[str]:
+    """Yield one line for each view: its definition, and where it puts the example member of the stream's model."""
+    member, body = _example(stream)
+    for name, view in stream.views.items():
+        definition = definition_text(view)
+        yield f"{stream.name}/{name}: {definition}"
+        for trail in compile_view(definition, stream.model).trails(member, body):
+            yield f"  example in {'.'.join(step.key for step in trail)}: {_common(trail)}"
+
+
+def _example(stream: Stream) -> tuple[Published, dict[str, Any]]:
+    """Return the example member of the model, as if published a minute after it was observed."""
+    body: dict[str, Any] = orjson.loads(stream.model.example)
+    body.pop("@context", None)
+    observed_at = parse_time(str(places(stream.model)["observed_at"].find(body)[0].raw))
+    member = Published(
+        sequence=0,
+        published_at=observed_at + timedelta(minutes=1),
+        id=body["@id"],
+        entity=body["@id"],
+        observed_at=observed_at,
+        point=None,
+        body=orjson.dumps(body),
+    )
+    return member, body
+
+
+def _common(trail: Trail) -> str:
+    """Say what the relations of the last step promise."""
+    bounds = trail[-1].bounds
+    return ", ".join(f"{bound.type.value} {bound.value}" for bound in bounds) or "anything, no client may skip it"
