@@ -13,15 +13,29 @@ from datetime import timedelta
 import pytest
 
 from ldes_server.building import run_views
+from ldes_server.definition import definition_text
 from ldes_server.model import Published, Relation, Stream
 from ldes_server.postgres_store import PostgresStore
+from ldes_server.shelf import HEAD_MAX_AGE
 from ldes_server.writer import run_writer
 from streams.metrics import REGISTRY
 from streams.postgres_log import PostgresLog
 from streams.record import Member, Record, format_time, members_topic
 from tests.conformance.kit import Site
 from tests.support.crawl import crawl, fetch
-from tests.support.views import MORNING, NAME, OPERATORS, VIEWS, make_members, make_stream, publish, read, satisfies
+from tests.support.views import (
+    MORNING,
+    NAME,
+    OPERATORS,
+    VIEWS,
+    build_all,
+    declare,
+    make_members,
+    make_stream,
+    publish,
+    read,
+    satisfies,
+)
 
 STREAM = make_stream()
 
@@ -111,9 +125,8 @@ async def test_a_writer_that_dies_between_batches_goes_on(database_url: str) -> 
     """A writer cancelled anywhere and started again leaves every member in every view exactly once."""
     async with PostgresStore(database_url) as store, PostgresLog(database_url) as log:
         stop = asyncio.Event()
-        views = asyncio.ensure_future(run_views(STREAM, store, stop=stop))
-        while not any(each.state == "live" for each in await store.views(NAME)):
-            await asyncio.sleep(0.01)
+        await declare(store, STREAM)
+        await build_all(store)
         last = -1
         for start in range(0, 300, 20):
             last = await log.append(
@@ -128,8 +141,6 @@ async def test_a_writer_that_dies_between_batches_goes_on(database_url: str) -> 
                     await run_writer(STREAM, log, store, stop=stop)
             except TimeoutError:
                 continue
-        stop.set()
-        await views
         for view in VIEWS:
             copy = await read(store, STREAM, view)
             assert copy.sequences == set(range(300))
@@ -153,13 +164,17 @@ class Views(Site):
         async def work(store: PostgresStore) -> None:
             stop = asyncio.Event()
             views = asyncio.ensure_future(run_views(stream, store, stop=stop, grace=grace))
+            declared = {(name, definition_text(each)) for name, each in stream.views.items()}
             while True:
                 await asyncio.sleep(0.05)
-                states = {each.state for each in await store.views(NAME)}
-                if "building" not in states and (grace or "retired" not in states):
+                states = await store.views(NAME)
+                live = {(each.name, each.definition) for each in states if each.state == "live"}
+                if live == declared and (grace or all(each.state != "retired" for each in states)):
                     break
             stop.set()
             await views
+            # A head that was read just before the switch may be shown for so long.
+            await asyncio.sleep(HEAD_MAX_AGE.total_seconds())
 
         self.run(work)
 
@@ -240,7 +255,7 @@ def test_readers_finish_what_they_began(site: Views) -> None:
     expected = site.ledger()
     assert {member["@id"] for page in (*begun, *rest) for member in page.document.get("member", [])} == expected
     assert ids(site.root("by-operator")) == expected
-    old = [page for page in rest if page.final][0]
+    old = next(page for page in rest if page.final)
     assert "/by-operator/1/" in old.url
     assert all("/by-operator/2/" in page.url for page in list(crawl(site.root("by-operator")))[1:])
     site.declare(replace(STREAM, views={**VIEWS, "by-operator": VIEWS["by-name"]}), grace=timedelta(0))
