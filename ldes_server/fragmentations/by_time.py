@@ -17,7 +17,9 @@ from vocab.terms import XSD_DATETIME
 
 LATE = Step(key="late")
 # What nearly every time looks like: UTC; anything else is read by the calendar. The date is read once per window.
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z")
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z", re.ASCII)
+# Of all that Python reads as a time, what is an xsd:dateTime with a zone (TREE-32, TREE-34).
+_ZONED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 # One writer sees a few windows at a time, a builder's history a few more; a window with its steps is about 2 kB.
 _REMEMBERED = 1024
 
@@ -86,6 +88,8 @@ class TimeFragmentation:
 
 def _in_utc(text: str) -> str:
     """Return the time in UTC as far as minutes; empty for what is no time with a zone."""
+    if not _ZONED.fullmatch(text):
+        return ""
     try:
         moment = parse_time(text)
     except (ValueError, OverflowError):
