@@ -35,8 +35,9 @@ class TimeFragmentation:
         self._path = place.predicates
         self._levels = tuple(LEVELS.index(level) for level in view.levels)
         self._lateness = view.lateness
-        # `2026-11-23T20:15` up to the finest level says which window a time in UTC is in.
-        self._cut = (4, 7, 10, 13, 16)[self._levels[-1]]
+        # `2026-11-23T20:15` up to the finest level says which window a time in UTC is in; the day always counts, so that
+        # the calendar is asked whether there is such a day.
+        self._cut = (10, 10, 10, 13, 16)[self._levels[-1]]
         self._window: Callable[[str], tuple[datetime, Trail, Trail] | None] = lru_cache(_REMEMBERED)(self._make)
 
     def trails(self, member: Published, body: Mapping[str, Any]) -> tuple[Trail, ...]:
@@ -58,7 +59,8 @@ class TimeFragmentation:
 
     def _make(self, start: str) -> tuple[datetime, Trail, Trail] | None:
         """Return when the finest window closes, the way to it, and the way of those who come after that."""
-        if not start:
+        # Empty: no time. And before the year 1000 strftime writes years that xsd:dateTime does not know.
+        if start < "1000":
             return None
         try:
             moment = datetime.fromisoformat(start + "0001-01-01T00:00"[len(start) :]).replace(tzinfo=UTC)

@@ -162,6 +162,7 @@ STAMPS = st.one_of(
             "20261123T120000Z",
             "2026-11-23T12:00Z",
             "2026-11-23T12:00:0\u0660Z",
+            "0999-12-31T23:59:59Z",
             "yesterday",
             "",
         ]
@@ -322,6 +323,7 @@ def test_windows_are_half_open_and_named_by_level() -> None:
     assert keys(trails(HOURS, {"observedAt": "2026-11-23T11:59:59.999Z"})) == ["2026.11.23.11"]
     assert keys(trails(HOURS, {"observedAt": "2026-11-23T12:30:00+01:00"})) == ["2026.11.23.11"]
     assert keys(trails(DAYS, {"observedAt": "2026-11-23T11:00:00Z"})) == ["2026-11.23"]
+    assert keys(trails(ByTime(name="observed_at", levels=("year", "minute")), EXAMPLE)) == ["2026.11-23-20-00"]
     (trail,) = trails(HOURS, {"observedAt": "2026-12-31T23:30:00Z"})
     assert [(step.bounds[0].value, step.bounds[1].value) for step in trail] == [
         ("2026-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"),
@@ -351,13 +353,23 @@ def test_members_from_the_future_are_ordinary() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-11-23T12:00:00", "2026-02-30T12:00:00Z", "soon", "2026-11-23 12:00:00Z", "9999-12-31T23:30:00Z", 7, None],
+    [
+        "2026-11-23T12:00:00",
+        "2026-02-30T12:00:00Z",
+        "soon",
+        "2026-11-23 12:00:00Z",
+        "0999-01-01T00:00:00Z",
+        "9999-12-31T23:30:00Z",
+        7,
+        None,
+    ],
 )
 def test_times_no_window_can_hold_are_behind_no_bound(text: object) -> None:
     """Times without zone (TREE-32), outside the calendar or beyond year 9999 are in `none`, whose relation has no bound."""
-    (trail,) = trails(HOURS, {"observedAt": text})
-    assert keys((trail,)) == ["none"]
-    assert trail[0].bounds == ()
+    for levels in (("year",), ("month", "minute")):
+        (trail,) = trails(ByTime(name="observed_at", levels=levels), {"observedAt": text})
+        assert keys((trail,)) == ["none"]
+        assert trail[0].bounds == ()
 
 
 # --- by tile --------------------------------------------------------------------------------------------------------
