@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
@@ -30,6 +31,9 @@ RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "o
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
 _ASK_AGAIN = "ask for one of them, or leave the Accept header out"
+
+# What names of views and keys of buckets are made of.
+_NAME = re.compile(r"[A-Za-z0-9._~-]{1,2000}")
 
 Metrics = Callable[[], tuple[bytes, str]]
 
@@ -114,7 +118,7 @@ Here = Annotated[Site, Depends(_site)]
 
 def _bucket(site: Here, stream: str, view: str, build: str, bucket: str) -> tuple[str, PageId]:
     site.stream(stream)
-    if not _canonical(build) or build == "0":
+    if not _canonical(build) or build == "0" or not all(_NAME.fullmatch(part) for part in (view, bucket)):
         raise _no_page(stream)
     return stream, PageId(view=view, build=int(build), bucket=bucket)
 
@@ -157,6 +161,8 @@ async def page(request: Request, stream: str, level: str, index: str, site: Here
 async def view(request: Request, stream: str, view: str, site: Here) -> Response:
     """Hand out the root of a view."""
     site.stream(stream)
+    if not _NAME.fullmatch(view):
+        raise unknown("view", view, await site.shelf.views(stream), prefix=f"/{stream}/")
     return await _page(request, site, stream, PageId(view=view))
 
 

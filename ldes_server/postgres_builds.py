@@ -18,6 +18,8 @@ from streams.queries import load_queries
 QUERIES = load_queries("ldes_server", "builds")
 # Rows that one statement of a sweep deletes: a few milliseconds each, so that nobody waits for it.
 _SWEEP = 5000
+# Members that may be placed under the stream's lock: the writer waits for it once per build, 30 ms.
+_LAST = 2000
 
 
 class Builds:
@@ -88,7 +90,7 @@ class Builds:
         if now is None or now.state != "building":
             return None
         async with self._database.connection(f"fill {now.name}") as connection, connection.transaction():
-            last = now.count - now.placed <= limit
+            last = now.count - now.placed <= min(limit, _LAST)
             if last:
                 await connection.fetchrow(self._lock, stream)
             row = await connection.fetchrow(QUERIES["lock_view"], build)
@@ -99,8 +101,8 @@ class Builds:
             buckets = row["buckets"]
             if members:
                 todo = Build(id=build, name=row["name"], definition=row["definition"], buckets=buckets)
-                parsed = [(member, orjson.loads(member.body)) for member in members]
-                (buckets,) = await self._placer.place(connection, stream, [todo], parsed)
+                touched = self._placer.touch(stream, todo, ((each, orjson.loads(each.body)) for each in members))
+                (buckets,) = await self._placer.place(connection, stream, [todo], [touched])
             placed = members[-1].sequence + 1 if members else row["count"]
             await connection.execute(QUERIES["fill_view"], build, placed, buckets)
             if last and placed >= row["count"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,20 +66,21 @@ class Placer:
         if not live:
             return
         bodies = bodies or [orjson.loads(member.body) for member in members]
-        placed = await self.place(connection, stream, live, list(zip(members, bodies, strict=True)))
+        pairs = list(zip(members, bodies, strict=True))
+        touched = [self.touch(stream, build, pairs) for build in live]
+        placed = await self.place(connection, stream, live, touched)
         changed = [(build.id, buckets) for build, buckets in zip(live, placed, strict=True) if buckets != build.buckets]
         if changed:
             await connection.execute(QUERIES["number_buckets"], *_columns(changed, 2))
 
+    def touch(self, stream: str, build: Build, members: Iterable[tuple[Published, Mapping[str, Any]]]) -> Touched:
+        """Ask where a build places members (each with its parsed body), in order of publication."""
+        return touch(self._fragmentation(stream, build.definition), members)
+
     async def place(
-        self,
-        connection: Any,
-        stream: str,
-        builds: Sequence[Build],
-        members: Sequence[tuple[Published, Mapping[str, Any]]],
+        self, connection: Any, stream: str, builds: Sequence[Build], touched: Sequence[Touched]
     ) -> list[int]:
-        """Place members, in order of publication, in builds of one stream; return each one's next bucket number."""
-        touched = [touch(self._fragmentation(stream, build.definition), members) for build in builds]
+        """Store what a batch of one stream does to each of its builds; return each one's next bucket number."""
         held = await _grow(connection, builds, touched)
         placements = [settle(each, held[build.id], build.buckets) for build, each in zip(builds, touched, strict=True)]
         await _write(connection, builds, placements)
@@ -109,7 +110,7 @@ async def _grow(connection: Any, builds: Sequence[Build], touched: Sequence[Touc
     ]
     held: dict[int, dict[str, Held]] = {build.id: {} for build in builds}
     for view, key, number, children, start in await connection.fetch(QUERIES["grow_buckets"], *_columns(grown, 4)):
-        held[view][key] = Held(number=number, start=start, children=children)
+        held[view][key] = Held(number, start, children)
     return held
 
 

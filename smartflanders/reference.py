@@ -17,6 +17,8 @@ from ingest.check import fields_of
 from ingest.conversions import known_units
 from ingest.schema import source_schema
 from ldes_server.app import create_app
+from ldes_server.declaration import NAMES, OPTIONS
+from ldes_server.declaration_schema import stream_schema
 from ldes_server.negotiate import RDF_TYPES
 from ldes_server.shelf import Store
 from smartflanders import reference_words as words
@@ -25,6 +27,7 @@ from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
 from vocab.model import Field, Model, load_model, model_names
+from vocab.places import places
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 # Help texts are wrapped here, whatever the terminal of who writes the pages.
@@ -208,10 +211,40 @@ def source_files() -> str:
     )
 
 
+def stream_files() -> str:
+    """Write the page of the language of stream files."""
+    loaded = [load_model(name) for name in model_names()]
+    schema = stream_schema(loaded)
+    keys = [(f"`{key}`", text) for key, text in _agreed(words.STREAM_KEYS, schema["properties"])]
+    kinds = [(f"`{key}`", *it[:2], f"`{it[2]}`") for key, it in _agreed(words.VIEWS, OPTIONS)]
+    known = {key for kind in schema["$defs"]["view"]["oneOf"] for key in kind["properties"]} - set(OPTIONS)
+    options = [(f"`{key}`", text) for key, text in _agreed(words.VIEW_OPTIONS, known)]
+    return (
+        "# Stream files\n\nHow a stream is published is one file `<stream>.stream.yaml` beside its source files; without "
+        "one the stream has its history and nothing else. How to write one: [add views](../how-to/add-views.md). "
+        "`smartflanders stream schema` prints the JSON Schema for editors; `smartflanders stream check PILOT` reports "
+        "every fault with its line, and shows where each view puts an example.\n\n## Keys\n\n"
+        + table(("Key", "Meaning"), keys)
+        + "\n## Kinds of views\n\nA view has exactly one. Members without a value are in bucket `none`, behind a plain "
+        "`tree:Relation`, so that no client skips them.\n\n"
+        + table(("Kind", "Buckets", "Relations", "Example"), kinds)
+        + "\n## Keys of a view\n\n"
+        + table(("Key", "Meaning"), options)
+        + "\n## Names\n\nWhat the members of each model can be divided by.\n\n"
+        + table(("Model", *(f"`{kind}`" for kind in OPTIONS)), [_divisible(model) for model in loaded])
+    )
+
+
+def _divisible(model: Model) -> Sequence[str]:
+    known = places(model).values()
+    fitting = [[f"`{place.name}`" for place in known if place.kind in NAMES[kind]] for kind in OPTIONS]
+    return (model.name, *(", ".join(names) for names in fitting))
+
+
 def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[str, Any]]:
     """Give texts, refusing a page that explains more or less than there is."""
     if odd := set(texts) ^ set(known):
-        raise ValueError(f"smartflanders/reference_words.py and the schema of source files differ in {sorted(odd)}")
+        raise ValueError(f"smartflanders/reference_words.py and the schema of the files differ in {sorted(odd)}")
     return texts.items()
 
 
@@ -247,6 +280,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "models.md": models,
     "source-files.md": source_files,
+    "stream-files.md": stream_files,
     "http.md": http,
 }
 _WRITTEN = "\n<!-- Written by `make docs` from the code; change it there. -->\n"

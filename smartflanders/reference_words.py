@@ -154,6 +154,45 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "unit": ("The unit (UCUM) of what the publisher sends.", "mean_speed: { from: v, unit: m/s }"),
 }
 
+# The keys of a stream file.
+STREAM_KEYS: Mapping[str, str] = {
+    "stream": "The stream, as the source files beside it name it. One file per stream, named `<stream>.stream.yaml`.",
+    "views": "Optional. Ways into the stream besides its history, each with a name of letters, digits and hyphens.",
+}
+
+# The kinds of views: what each divides by, the relations that lead to its buckets, an example.
+VIEWS: Mapping[str, tuple[str, str, str]] = {
+    "by_time": (
+        "Half-open windows in UTC, a tree level for each of `levels`; who comes after the closing is below `late`.",
+        "`tree:GreaterThanOrEqualToRelation` and `tree:LessThanRelation`",
+        "by-hour: { by_time: observed_at, levels: [year, month, day, hour], lateness: 1d }",
+    ),
+    "by_tile": (
+        "Slippy tiles (Web Mercator) at each of `zooms`. A geometry is at the deepest tile that contains all of it.",
+        "`tree:GeospatiallyContainsRelation` with a polygon in CRS84",
+        "by-tile: { by_tile: point, zooms: [8, 11, 14] }",
+    ),
+    "by_property": (
+        "One bucket for each value; a member with several values is in several.",
+        "`tree:EqualToRelation` with an IRI or a literal",
+        "by-operator: { by_property: operator }",
+    ),
+    "by_prefix": (
+        "The first `length` characters of a text, one tree level each, upper and lower case apart.",
+        "`tree:PrefixRelation`",
+        "by-name: { by_prefix: name, length: 2 }",
+    ),
+}
+
+# The keys of a view besides its kind.
+VIEW_OPTIONS: Mapping[str, str] = {
+    "levels": "Of `year`, `month`, `day`, `hour`, `minute`, from coarse to fine.",
+    "lateness": "How long after its end a window still takes members (1d). Then its pages are final.",
+    "zooms": "From 0 to 20, ascending.",
+    "length": "From 1 to 8.",
+    "then": "A second view, inside each bucket of the first.",
+}
+
 PATHS = """\
 A path names one value of an item: keys with dots (`location.lon`), indexes in brackets (`location[1]`), attributes of XML
 with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `$.` starts at the document instead of the item. A path

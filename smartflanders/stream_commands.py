@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,9 @@ def _example(stream: Stream) -> tuple[Published, dict[str, Any]]:
     """Return the example member of the model, as if published a minute after it was observed."""
     body: dict[str, Any] = orjson.loads(stream.model.example)
     body.pop("@context", None)
-    observed_at = parse_time(str(places(stream.model)["observed_at"].find(body)[0].raw))
+    place = places(stream.model).get("observed_at")
+    found = place.find(body) if place else ()
+    observed_at = parse_time(str(found[0].raw)) if found else datetime.now(UTC)
     member = Published(
         sequence=0,
         published_at=observed_at + timedelta(minutes=1),

@@ -17,7 +17,9 @@ from vocab.terms import XSD_DATETIME
 
 LATE = Step(key="late")
 # What nearly every time looks like: UTC; anything else is read by the calendar. The date is read once per window.
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z")
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z", re.ASCII)
+# Of all that Python reads as a time, what is an xsd:dateTime with a zone (TREE-32, TREE-34).
+_ZONED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 # One writer sees a few windows at a time, a builder's history a few more; a window with its steps is about 2 kB.
 _REMEMBERED = 1024
 
@@ -33,8 +35,9 @@ class TimeFragmentation:
         self._path = place.predicates
         self._levels = tuple(LEVELS.index(level) for level in view.levels)
         self._lateness = view.lateness
-        # `2026-11-23T20:15` up to the finest level says which window a time in UTC is in.
-        self._cut = (4, 7, 10, 13, 16)[self._levels[-1]]
+        # `2026-11-23T20:15` up to the finest level says which window a time in UTC is in; the day always counts, so that
+        # the calendar is asked whether there is such a day.
+        self._cut = (10, 10, 10, 13, 16)[self._levels[-1]]
         self._window: Callable[[str], tuple[datetime, Trail, Trail] | None] = lru_cache(_REMEMBERED)(self._make)
 
     def trails(self, member: Published, body: Mapping[str, Any]) -> tuple[Trail, ...]:
@@ -56,7 +59,8 @@ class TimeFragmentation:
 
     def _make(self, start: str) -> tuple[datetime, Trail, Trail] | None:
         """Return when the finest window closes, the way to it, and the way of those who come after that."""
-        if not start:
+        # Empty: no time. And before the year 1000 strftime writes years that xsd:dateTime does not know.
+        if start < "1000":
             return None
         try:
             moment = datetime.fromisoformat(start + "0001-01-01T00:00"[len(start) :]).replace(tzinfo=UTC)
@@ -86,6 +90,8 @@ class TimeFragmentation:
 
 def _in_utc(text: str) -> str:
     """Return the time in UTC as far as minutes; empty for what is no time with a zone."""
+    if not _ZONED.fullmatch(text):
+        return ""
     try:
         moment = parse_time(text)
     except (ValueError, OverflowError):

@@ -134,9 +134,10 @@ async def read(
         assert page is not None, page_id
         assert page_id not in copy.pages, f"{page_id} is linked twice (TREE-21)"
         copy.pages[page_id] = page
-        if page.members:
-            copy.buckets.setdefault(page_id.bucket, []).extend(each.sequence for each in page.members)
         todo += [relation.target for relation in page.relations if follow(relation)]
+    for page_id in sorted((each for each in copy.pages if each.level == 0), key=lambda each: each.index):
+        found = copy.buckets.setdefault(page_id.bucket, [])
+        found += [member.sequence for member in copy.pages[page_id].members]
     return copy
 
 

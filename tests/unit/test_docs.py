@@ -320,3 +320,29 @@ def test_the_javascript_reads_everything(site: Site, tmp_path: Path) -> None:
     file.write_text(script("js").replace("http://127.0.0.1:8080", site.base), "utf-8")
     done = subprocess.run(["node", str(file)], capture_output=True, text=True, check=True, timeout=60)
     assert [json.loads(line)["sequence"] for line in done.stdout.splitlines()] == list(range(97))
+
+
+# --- add views ------------------------------------------------------------------------------------------------------
+
+VIEWS = HOW_TO / "add-views.md"
+
+
+@pytest.fixture
+def halle(tmp_path: Path) -> Path:
+    """Make the pilot of the how-to pages: its source, no stream file yet."""
+    (tmp_path / "parkings.yaml").write_text(marked(ADD, "source=")[0], "utf-8")
+    return tmp_path
+
+
+def test_the_stream_file_of_the_page_does_what_the_page_says(halle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page's command prints what the page prints."""
+    (halle / "halle-parking.stream.yaml").write_text(marked(VIEWS, "stream=")[0], "utf-8")
+    assert main(["stream", "check", str(halle)]) == 0
+    assert capsys.readouterr().out == marked(VIEWS, "check")[0]
+
+
+def test_the_faulty_stream_file_is_told_off_as_printed(halle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The four faults are reported together, in the words of the page."""
+    (halle / "halle-parking.stream.yaml").write_text(marked(VIEWS, "faulty=")[0], "utf-8")
+    assert main(["stream", "check", str(halle)]) == 2
+    assert capsys.readouterr().err == marked(VIEWS, "faults")[0]

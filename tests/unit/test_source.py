@@ -51,6 +51,8 @@ PURE = (
     "ingest/mapping.py",
     "ingest/bindings.py",
     "ldes_server/log_view.py",
+    "ldes_server/placing.py",
+    "ldes_server/bucket_view.py",
     "ldes_server/definition.py",
     "ldes_server/fragmentations/__init__.py",
     "ldes_server/fragmentations/by_prefix.py",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ldes_server import postgres_builds, postgres_placing, postgres_views
 from streams import lease, migrate, postgres_log
 from streams.queries import load_queries
 
@@ -40,7 +41,7 @@ def test_faults_are_noticed_when_loaded(package: Path, text: str) -> None:
         load_queries(package.name, "queries")
 
 
-@pytest.mark.parametrize("module", [postgres_log, lease, migrate])
+@pytest.mark.parametrize("module", [postgres_log, lease, migrate, postgres_builds, postgres_placing, postgres_views])
 def test_every_query_is_used(module: object) -> None:
     """No query outlives its use, and none is asked for that does not exist."""
     source = Path(str(getattr(module, "__file__", ""))).read_text("utf-8")
