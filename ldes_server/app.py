@@ -12,9 +12,13 @@ from starlette.exceptions import HTTPException
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
+from ldes_server.latest_shelf import LatestShelf
+from ldes_server.links import plain_address
 from ldes_server.model import PageId, Stream
-from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
+from ldes_server.negotiate import PAGE_TYPES, PLAIN, RDF_TYPES, STATE_TYPES, accepts_gzip, choose, is_current
+from ldes_server.plain_shelf import PlainShelf
 from ldes_server.problems import Problem, unknown
+from ldes_server.query_string import LATEST, asked_format, in_order, media_of, read, selection_of
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
 from ldes_server.shelf import Missing, Shelf, Store
@@ -36,6 +40,8 @@ class Site:
     def __init__(self, shelf: Shelf, base_url: str, metrics: Metrics | None) -> None:
         streams = tuple(shelf.streams.values())
         self.shelf = shelf
+        self.plain = PlainShelf(shelf)
+        self.latest = LatestShelf(shelf)
         self.base_url = base_url
         self.metrics = metrics
         self.catalogue = site_catalogue(streams, base_url)
@@ -113,11 +119,12 @@ async def front(request: Request, site: Here) -> Response:
     return _answer(request, document.ready(_variant(request, document.offers)))
 
 
-async def stream(stream: str, site: Here) -> Response:
+async def stream(request: Request, stream: str, site: Here) -> Response:
     """Lead to the root of the history."""
     site.stream(stream)
+    wish = f"?{request.url.query}" if asked_format(request.url.query) else ""
     # See Other, never permanent: the stream outlives any root (HTTP-29).
-    return _see(f"{site.base_url}/{stream}/log", max_age=3600)
+    return _see(f"{site.base_url}/{stream}/log{wish}", max_age=3600)
 
 
 async def root(request: Request, stream: str, site: Here) -> Response:
@@ -154,9 +161,15 @@ async def entity(request: Request, stream: str, site: Here) -> Response:
 
 
 async def latest(request: Request, stream: str, site: Here) -> Response:
-    """Hand out the newest state of every entity."""
+    """Hand out the newest state of every entity, or of those selected."""
     site.stream(stream)
-    return _answer(request, await site.shelf.latest(stream, _variant(request, RDF_TYPES)))
+    query = request.url.query
+    parameters = read(query, LATEST)
+    if (canonical := in_order(query, LATEST)) != query:
+        kept = {"cache-control": "public, max-age=3600"}
+        return RedirectResponse(f"{site.base_url}/{stream}/latest?{canonical}", 308, headers=kept)
+    selection, variant = selection_of(parameters), _variant(request, STATE_TYPES, media_of(parameters))
+    return _answer(request, await site.latest.latest(stream, selection, variant))
 
 
 async def model(request: Request, model: str, site: Here) -> Response:
@@ -214,14 +227,20 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/{stream}", stream, "The event stream: leads to the root of its history"),
     ("/{stream}/log", root, "The root of the history, in order of publication"),
     ("/{stream}/log/{level}/{index}", page, "A page of the history; final pages never change"),
-    ("/{stream}/latest", latest, "The newest state of every entity"),
+    ("/{stream}/latest", latest, "The newest state of every entity, or of one, in a box, since a time"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
 )
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    ready = await site.shelf.page(name, page_id, _variant(request, PAGE_TYPES))
+    variant = _variant(request, PAGE_TYPES, asked_format(request.url.query))
+    shelf = site.plain if variant.media in PLAIN else site.shelf
+    ready = await shelf.page(name, page_id, variant)
+    if isinstance(ready, PageId):
+        # Plain forms are read from leaf to leaf; which one is the oldest moves with retention.
+        address = plain_address(ready, PLAIN[variant.media], frame=site.shelf.frames[name])
+        return _see(address, max_age=int(site.stream(name).max_age.total_seconds()))
     if ready is Missing.GONE:
         raise Problem(410, "this page is no longer kept", fix=f"what is kept is linked from /{name}/log")
     if isinstance(ready, Missing):
@@ -244,12 +263,13 @@ def _raw_path(request: Request) -> str:
     return raw.decode("ascii").split("?", 1)[0]
 
 
-def _variant(request: Request, offers: Sequence[str]) -> Variant:
-    media = choose(_joined(request, "accept"), offers)
+def _variant(request: Request, offers: Sequence[str], named: str | None = None) -> Variant:
+    """Choose a representation: the one that the address `named`, else what the client accepts."""
+    media = named or choose(_joined(request, "accept"), offers)
     if media is None:
         plain = [offer for offer in offers if ";" not in offer]
         raise Problem(406, f"there is {', '.join(plain)}", fix=_ASK_AGAIN, near=plain)
-    return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")))
+    return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")), named=named is not None)
 
 
 def _joined(request: Request, name: str) -> str | None:

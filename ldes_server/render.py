@@ -11,6 +11,7 @@ from ldes_server.model import Bound, Page, Published, Relation, RelationType
 from ldes_server.negotiate import Form
 from streams.record import format_time
 from vocab.context import Writer
+from vocab.flat import Flat
 
 TREE = "https://w3id.org/tree#"
 LDES = "https://w3id.org/ldes#"
@@ -38,6 +39,8 @@ class Frame:
     facts: Mapping[Form, bytes]
     prefixes: bytes
     writer: Writer
+    flat: Flat
+    context_address: str  # where the members' context is served on its own
 
     @property
     def iri(self) -> str:

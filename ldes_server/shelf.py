@@ -9,19 +9,18 @@ from datetime import timedelta
 from enum import Enum
 from typing import Protocol
 
+from ldes_server.current import Current
 from ldes_server.hypermedia import describe
 from ldes_server.log_view import LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
-from ldes_server.render import Frame, render_member, render_members, render_page
+from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
 from ldes_server.store import MemberStore, PageStore
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
 HEAD_MAX_AGE = timedelta(seconds=1)
-# The newest states we show at once; more entities than that belong in several streams.
-LATEST_LIMIT = 10_000
 # 64 MB: about 5,000 compressed pages of 250 members, a few hundred uncompressed.
 CACHE_BYTES = 64 * 1024 * 1024
 
@@ -65,8 +64,7 @@ class Shelf:
         self.cache = ReadyCache(CACHE_BYTES) if cache is None else cache
         self._clock = clock
         self._heads: dict[str, _Known] = {}
-        # (stream, what, variant) -> (the version it shows, the answer): as bounded as its keys.
-        self._current: dict[tuple[str, str, Variant], tuple[tuple[int, int], Ready]] = {}
+        self.current = Current()
 
     def changed(self, stream: str) -> None:
         """Forget how far a stream was."""
@@ -81,6 +79,12 @@ class Shelf:
             self._heads[stream] = known
         return known.head
 
+    async def newest_head(self, name: str) -> Head:
+        """Return how far the stream is, as whoever takes the writes says; to be sure before a page is denied."""
+        known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
+        self._heads[name] = known
+        return known.head
+
     async def page(self, name: str, page_id: PageId, variant: Variant) -> Ready | Missing:
         """Hand out a page in one representation."""
         path = page_id.path(name).encode()
@@ -90,17 +94,15 @@ class Shelf:
         view = _view(stream, await self.head(name))
         if not view.exists(page_id):
             # Another process may have published and linked it since: never deny what was linked (TREE-22).
-            known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
-            self._heads[name] = known
-            view = _view(stream, known.head)
+            view = _view(stream, await self.newest_head(name))
             if not view.exists(page_id):
                 return Missing.NEVER
         if view.is_final(page_id):
             return await self._final(stream, page_id, variant)
         what = "root" if page_id.is_root else "open"
         version = (view.count, view.first)
-        if (shown := self._current.get((name, what, variant))) is not None and shown[0] == version:
-            return shown[1]
+        if (shown := self.current.get((name, what, variant), version)) is not None:
+            return shown
         started = self._clock()
         page = await self.store.page(stream, page_id)
         if page is None:
@@ -110,7 +112,7 @@ class Shelf:
             return await self._final(stream, page_id, variant, page=page)
         body = render_page(page, PAGE_FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
-        self._current[name, what, variant] = (version, ready)
+        self.current.put((name, what, variant), version, ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
 
@@ -125,18 +127,6 @@ class Shelf:
         body = render_member(member, FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=FOR_EVER)
         self.cache.put(path, variant, ready)
-        return ready
-
-    async def latest(self, name: str, variant: Variant) -> Ready:
-        """Hand out the newest member of each entity."""
-        head = await self.head(name)
-        version = (head.count, head.first)
-        if (shown := self._current.get((name, "latest", variant))) is not None and shown[0] == version:
-            return shown[1]
-        members = await self.newest(name, limit=LATEST_LIMIT)
-        body = render_members(members, FORMS[variant.media], frame=self.frames[name])
-        ready = make_ready(body, variant, cache_control=mutable(self.streams[name].max_age))
-        self._current[name, "latest", variant] = (version, ready)
         return ready
 
     async def newest(self, name: str, *, limit: int) -> Sequence[Published]:
