@@ -18,10 +18,11 @@ from ldes_server.model import PageId, Stream
 from ldes_server.negotiate import PAGE_TYPES, PLAIN, RDF_TYPES, STATE_TYPES, accepts_gzip, choose, is_current
 from ldes_server.plain_shelf import PlainShelf
 from ldes_server.problems import Problem, unknown
-from ldes_server.query_string import LATEST, asked_format, in_order, media_of, read, selection_of
+from ldes_server.query import read_query
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
 from ldes_server.shelf import Missing, Shelf, Store
+from ldes_server.state_query import STATE_FORMS, asked_format, media_of, selection_of
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
@@ -122,7 +123,8 @@ async def front(request: Request, site: Here) -> Response:
 async def stream(request: Request, stream: str, site: Here) -> Response:
     """Lead to the root of the history."""
     site.stream(stream)
-    wish = f"?{request.url.query}" if asked_format(request.url.query) else ""
+    media = asked_format(request.scope["query_string"])
+    wish = f"?format={PLAIN[media].value}" if media else ""
     # See Other, never permanent: the stream outlives any root (HTTP-29).
     return _see(f"{site.base_url}/{stream}/log{wish}", max_age=3600)
 
@@ -163,12 +165,11 @@ async def entity(request: Request, stream: str, site: Here) -> Response:
 async def latest(request: Request, stream: str, site: Here) -> Response:
     """Hand out the newest state of every entity, or of those selected."""
     site.stream(stream)
-    query = request.url.query
-    parameters = read(query, LATEST)
-    if (canonical := in_order(query, LATEST)) != query:
+    query = read_query(request.scope["query_string"], STATE_FORMS)
+    selection, variant = selection_of(query.values), _variant(request, STATE_TYPES, media_of(query.values))
+    if not query.is_canonical:
         kept = {"cache-control": "public, max-age=3600"}
-        return RedirectResponse(f"{site.base_url}/{stream}/latest?{canonical}", 308, headers=kept)
-    selection, variant = selection_of(parameters), _variant(request, STATE_TYPES, media_of(parameters))
+        return RedirectResponse(f"{site.base_url}/{stream}/latest?{query.canonical}", 308, headers=kept)
     return _answer(request, await site.latest.latest(stream, selection, variant))
 
 
@@ -234,7 +235,7 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    variant = _variant(request, PAGE_TYPES, asked_format(request.url.query))
+    variant = _variant(request, PAGE_TYPES, asked_format(request.scope["query_string"]))
     shelf = site.plain if variant.media in PLAIN else site.shelf
     ready = await shelf.page(name, page_id, variant)
     if isinstance(ready, PageId):
@@ -290,7 +291,9 @@ def _answer(request: Request, ready: Ready) -> Response:
 
 
 def _see(address: str, *, max_age: int) -> Response:
-    return RedirectResponse(address, 303, headers={"cache-control": f"public, max-age={max_age}"})
+    # Where it leads may depend on the form: a shared cache must not send an RDF client to a spreadsheet's page.
+    kept = {"cache-control": f"public, max-age={max_age}", "vary": "Accept"}
+    return RedirectResponse(address, 303, headers=kept)
 
 
 async def _on_problem(_: Request, problem: Exception) -> Response:

@@ -9,11 +9,11 @@ from ldes_server.links import context_link, link_header
 from ldes_server.model import Published
 from ldes_server.negotiate import PLAIN, STATE_FORMS, Form
 from ldes_server.plain import render_plain
-from ldes_server.query_string import latest_query
 from ldes_server.render import Frame, render_members
 from ldes_server.responses import Headers, Ready, Variant, make_ready, mutable
 from ldes_server.selection import Selection
 from ldes_server.shelf import Shelf
+from ldes_server.state_query import query_of
 
 # The states in one answer; where there are more, a link leads on.
 LATEST_LIMIT = 10_000
@@ -63,7 +63,7 @@ def _links(selection: Selection, form: Form, behind: Selection | None, frame: Fr
     name = form.value if plain else None
 
     def address(which: Selection, name: str | None) -> str:
-        query = latest_query(which, name)
+        query = query_of(which, name)
         return f"{frame.iri}/latest" + (f"?{query}" if query else "")
 
     links = []

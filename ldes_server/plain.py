@@ -19,12 +19,12 @@ from ldes_server.model import Published
 from ldes_server.negotiate import Form
 from ldes_server.render import Frame, full_body
 from streams.record import format_time
-from vocab.flat import Value
 
 # The columns every stream has, before those of its model; all but the first and the last two are GeoJSON properties.
 FIXED = ("id", "entity", "observed_at", "published_at", "sequence", "longitude", "latitude")
 # What a spreadsheet would run as a formula: text that begins so. A number with a sign is none.
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9 .,]*\Z)")
+_SUSPECT = frozenset("=@\t\r+-")
 
 
 def render_plain(members: Sequence[Published], form: Form, *, frame: Frame) -> bytes:
@@ -91,12 +91,13 @@ def _csv(members: Sequence[Published], frame: Frame) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(value: Value) -> object:
-    if isinstance(value, str):
-        return f"'{value}" if _FORMULA.match(value) else value
-    if isinstance(value, bool):
+def _cell(value: Any) -> object:
+    kind = type(value)
+    if kind is str:
+        return f"'{value}" if value[:1] in _SUSPECT and _FORMULA.match(value) else value
+    if kind is bool:
         return "true" if value else "false"
-    return orjson.dumps(value).decode() if isinstance(value, list | dict) else value
+    return orjson.dumps(value).decode() if kind is list else value
 
 
 _FORMS: Mapping[Form, Callable[[Sequence[Published], Frame], bytes]] = {

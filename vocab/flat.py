@@ -25,6 +25,8 @@ _Fill = Callable[[Any, list[Value], str], None]
 
 _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LANGUAGES = ("nl", "en")
+# What JSON calls a scalar; nearly every value is one.
+_SCALARS = frozenset({str, int, float, bool})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Flat:
         self.names = tuple(column.name for column in columns)
         self._fill = fill
 
-    def row(self, body: Mapping[str, Any]) -> list[Value]:
+    def row(self, body: dict[str, Any]) -> list[Value]:
         """Return the values of a member's body (parsed) in the order of the columns, None where it has none."""
         row: list[Value] = [None] * len(self.columns)
         self._fill(body, row, "")
@@ -134,8 +136,8 @@ class _Compiler:
         steps = [(key, fill) for key, value in template.items() if (fill := self.part(value, group)) is not None]
 
         def fill_object(value: Any, row: list[Value], code: str) -> None:
-            for item in value if isinstance(value, list) else (value,):
-                if isinstance(item, Mapping):
+            for item in value if type(value) is list else (value,):
+                if type(item) is dict:
                     for key, fill in steps:
                         if (part := item.get(key)) is not None:
                             fill(part, row, code)
@@ -151,9 +153,9 @@ class _Compiler:
         key, table = self._marks(objects, plans)
 
         def fill_array(value: Any, row: list[Value], _: str) -> None:
-            for item in value if isinstance(value, list) else (value,):
-                marks: Any = item.get(key, ()) if isinstance(item, Mapping) else ()
-                for mark in marks if isinstance(marks, list) else (marks,):
+            for item in value if type(value) is list else (value,):
+                marks: Any = item.get(key, ()) if type(item) is dict else ()
+                for mark in marks if type(marks) is list else (marks,):
                     if (found := table.get(mark)) is not None:
                         fill, code = found
                         fill(item, row, code)
@@ -231,8 +233,12 @@ class _Compiler:
 def _exact(places: Mapping[str, int]) -> _Fill:
     def fill_exact(value: Any, row: list[Value], code: str) -> None:
         index = places.get(code)
-        if index is not None:
-            for each in value if isinstance(value, list) else (value,):
+        if index is None:
+            return
+        if type(value) in _SCALARS and row[index] is None:
+            row[index] = value
+        else:
+            for each in value if type(value) is list else (value,):
                 _put(row, index, _plain(each))
 
     return fill_exact
@@ -263,7 +269,7 @@ def _converted(text: str, kind: Kind) -> Value:
 
 def _plain(value: Any) -> Value:
     """Return a scalar as it is, a text in its first language of ours, a node by its IRI."""
-    if not isinstance(value, Mapping):
+    if type(value) is not dict:
         plain: Value = value
         return plain
     if "@id" in value:
