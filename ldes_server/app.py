@@ -22,7 +22,7 @@ from ldes_server.query import read_query
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
 from ldes_server.shelf import Missing, Shelf, Store
-from ldes_server.state_query import STATE_FORMS, asked_format, media_of, selection_of
+from ldes_server.state_query import PARAMETERS, asked_format, media_of, selection_of
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
@@ -165,7 +165,7 @@ async def entity(request: Request, stream: str, site: Here) -> Response:
 async def latest(request: Request, stream: str, site: Here) -> Response:
     """Hand out the newest state of every entity, or of those selected."""
     site.stream(stream)
-    query = read_query(request.scope["query_string"], STATE_FORMS)
+    query = read_query(request.scope["query_string"], PARAMETERS)
     selection, variant = selection_of(query.values), _variant(request, STATE_TYPES, media_of(query.values))
     if not query.is_canonical:
         kept = {"cache-control": "public, max-age=3600"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ldes_server.links import context_link, link_header
 from ldes_server.model import Published
-from ldes_server.negotiate import PLAIN, STATE_FORMS, Form
+from ldes_server.negotiate import FORMS, PLAIN, PlainForm
 from ldes_server.plain import render_plain
 from ldes_server.render import Frame, render_members
 from ldes_server.responses import Headers, Ready, Variant, make_ready, mutable
@@ -36,14 +36,18 @@ class LatestShelf:
         if (shown := self._shelf.current.get(key, version)) is not None:
             return shown
         members, more = await self._members(name, selection)
-        form, frame = STATE_FORMS[variant.media], self._shelf.frames[name]
-        render = render_plain if form in PLAIN.values() else render_members
+        plain, frame = PLAIN.get(variant.media), self._shelf.frames[name]
+        body = (
+            render_plain(members, plain, frame=frame)
+            if plain
+            else render_members(members, FORMS[variant.media], frame=frame)
+        )
         behind = replace(selection, after=members[-1].entity) if more else None
         ready = make_ready(
-            render(members, form, frame=frame),
+            body,
             variant,
             cache_control=mutable(self._shelf.streams[name].max_age),
-            extra=_links(selection, form, behind, frame),
+            extra=_links(selection, plain, behind, frame),
         )
         self._shelf.current.put(key, version, ready)
         return ready
@@ -57,10 +61,9 @@ class LatestShelf:
         return members[: self._limit], len(members) > self._limit
 
 
-def _links(selection: Selection, form: Form, behind: Selection | None, frame: Frame) -> Headers:
+def _links(selection: Selection, plain: PlainForm | None, behind: Selection | None, frame: Frame) -> Headers:
     """Return the links of an answer; an RDF answer that shows everything needs none."""
-    plain = form in PLAIN.values()
-    name = form.value if plain else None
+    name = plain.value if plain else None
 
     def address(which: Selection, name: str | None) -> str:
         query = query_of(which, name)
@@ -73,4 +76,4 @@ def _links(selection: Selection, form: Form, behind: Selection | None, frame: Fr
         links.append(("first", address(replace(selection, after=""), name)))
     if behind is not None:
         links.append(("next", address(behind, name)))
-    return link_header(links, context_link(form, frame=frame))
+    return link_header(links, context_link(plain, frame=frame) if plain else ())

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ldes_server.model import PageId
-from ldes_server.negotiate import PLAIN, Form
+from ldes_server.negotiate import PLAIN, PlainForm
 from ldes_server.render import Frame
 from ldes_server.responses import Headers
 
@@ -20,15 +20,15 @@ def link_header(links: Iterable[tuple[str, str]], extra: Iterable[str] = ()) -> 
     return ((b"link", ", ".join(values).encode("ascii")),) if values else ()
 
 
-def plain_address(page_id: PageId, form: Form, *, frame: Frame) -> str:
+def plain_address(page_id: PageId, form: PlainForm, *, frame: Frame) -> str:
     """Return the absolute address of a page in a plain form."""
     return f"{frame.base}{page_id.path(frame.stream)}?format={form.value}"
 
 
-def context_link(form: Form, *, frame: Frame) -> tuple[str, ...]:
+def context_link(form: PlainForm, *, frame: Frame) -> tuple[str, ...]:
     """Return the link to the context that gives the lines of NDJSON their meaning; none for the other forms."""
     link = f'<{frame.context_address}>; rel="{CONTEXT}"; type="application/ld+json"'
-    return (link,) if form is Form.NDJSON else ()
+    return (link,) if form is PlainForm.NDJSON else ()
 
 
 def final_links(leaf: PageId, media: str, *, frame: Frame) -> Headers:

@@ -12,6 +12,11 @@ class Form(Enum):
     JSONLD = "jsonld"  # framed JSON-LD, readable as plain JSON
     TURTLE = "turtle"  # prefixed Turtle; default graph only, therefore also TriG
     NTRIPLES = "ntriples"  # one statement per line; therefore also N-Quads
+
+
+class PlainForm(Enum):
+    """The bodies for who wants no RDF; the value is the name in addresses, and the one the store keeps it under."""
+
     NDJSON = "ndjson"  # one member per line, as in JSON-LD
     GEOJSON = "geojson"  # members as features, under the model's names
     CSV = "csv"  # one row per member, under the model's names
@@ -33,17 +38,16 @@ TREE_PROFILE = "https://w3id.org/tree/profile"
 PROFILED: dict[str, Form] = {
     f'{media};profile="{TREE_PROFILE}"': form for media, form in FORMS.items() if form is not Form.JSONLD
 }
-# For who wants no RDF: members alone, where to go on in the Link header (plain.py). The word is `?format=`'s, too.
-PLAIN: dict[str, Form] = {
-    "application/x-ndjson": Form.NDJSON,
-    "application/geo+json": Form.GEOJSON,
-    "text/csv": Form.CSV,
+PAGE_FORMS: dict[str, Form] = {**FORMS, **PROFILED}
+# Members alone, where to go on in the Link header (plain.py).
+PLAIN: dict[str, PlainForm] = {
+    "application/x-ndjson": PlainForm.NDJSON,
+    "application/geo+json": PlainForm.GEOJSON,
+    "text/csv": PlainForm.CSV,
 }
 FORMATS: dict[str, str] = {form.value: media for media, form in PLAIN.items()}
-PAGE_FORMS: dict[str, Form] = {**FORMS, **PROFILED, **PLAIN}
-PAGE_TYPES: tuple[str, ...] = tuple(PAGE_FORMS)
-STATE_FORMS: dict[str, Form] = {**FORMS, **PLAIN}
-STATE_TYPES: tuple[str, ...] = tuple(STATE_FORMS)
+PAGE_TYPES: tuple[str, ...] = (*PAGE_FORMS, *PLAIN)
+STATE_TYPES: tuple[str, ...] = (*FORMS, *PLAIN)
 # The whole query of an address that names its form -> the media type, as the fast lane meets it.
 QUERIED: dict[bytes, str] = {f"format={name}".encode(): media for name, media in FORMATS.items()}
 

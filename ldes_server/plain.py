@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from ldes_server.model import Published
-from ldes_server.negotiate import Form
+from ldes_server.negotiate import PlainForm
 from ldes_server.render import Frame, full_body
 from streams.record import format_time
 
@@ -27,7 +27,7 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9 .,]*\Z)")
 _SUSPECT = frozenset("=@\t\r+-")
 
 
-def render_plain(members: Sequence[Published], form: Form, *, frame: Frame) -> bytes:
+def render_plain(members: Sequence[Published], form: PlainForm, *, frame: Frame) -> bytes:
     """Render members in one of the plain forms. The same members give the same bytes, whatever their page."""
     return _FORMS[form](members, frame)
 
@@ -100,8 +100,8 @@ def _cell(value: Any) -> object:
     return orjson.dumps(value).decode() if kind is list else value
 
 
-_FORMS: Mapping[Form, Callable[[Sequence[Published], Frame], bytes]] = {
-    Form.NDJSON: _ndjson,
-    Form.GEOJSON: _geojson,
-    Form.CSV: _csv,
+_FORMS: Mapping[PlainForm, Callable[[Sequence[Published], Frame], bytes]] = {
+    PlainForm.NDJSON: _ndjson,
+    PlainForm.GEOJSON: _geojson,
+    PlainForm.CSV: _csv,
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ldes_server.links import final_links, open_links
 from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, PageId, Published, Stream
-from ldes_server.negotiate import PLAIN, QUERIED, Form
+from ldes_server.negotiate import PLAIN, QUERIED, PlainForm
 from ldes_server.plain import render_plain
 from ldes_server.responses import FOR_EVER, Ready, Variant, make_ready, mutable
 from ldes_server.shelf import Missing, Shelf
@@ -49,13 +49,13 @@ class PlainShelf:
     async def _final(self, stream: Stream, leaf: PageId, variant: Variant, path: bytes) -> Ready | Missing:
         form, store, frame = PLAIN[variant.media], self._shelf.store, self._shelf.frames[stream.name]
         # The lines of NDJSON are the members' own bytes, which no release will ever change: nothing to keep.
-        body = None if form is Form.NDJSON else await store.kept(stream.name, leaf, form.value)
+        body = None if form is PlainForm.NDJSON else await store.kept(stream.name, leaf, form.value)
         if body is None:
             page = await store.page(stream, leaf)
             if page is None:
                 return Missing.GONE
             body = render_plain(page.members, form, frame=frame)
-            if form is not Form.NDJSON:
+            if form is not PlainForm.NDJSON:
                 body = await store.keep(stream.name, leaf, form.value, body)
         links = final_links(leaf, variant.media, frame=frame)
         ready = make_ready(body, variant, cache_control=FOR_EVER, extra=links)

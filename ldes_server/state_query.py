@@ -16,14 +16,14 @@ FORMAT_FORM = f"one of {_LISTED}; the RDF forms are asked for by the Accept head
 _IRI_FORM = "an absolute IRI, percent-encoded"
 _BOX_FORM = "west,south,east,north in degrees, as in 3.6,51.0,3.8,51.1"
 # The parameters of /latest in their one order, each with the form of its values.
-STATE_FORMS: Mapping[str, str] = {
+PARAMETERS: Mapping[str, str] = {
     "entity": _IRI_FORM,
     "bbox": _BOX_FORM,
     "since": TIME_FORM,
     "after": _IRI_FORM,
     "format": FORMAT_FORM,
 }
-_DEGREES = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{1,20})?", re.ASCII)
+_DEGREES = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{1,12})?", re.ASCII)
 _LONGEST_IRI = 2_000
 
 
@@ -99,10 +99,11 @@ def _box(text: str) -> Box:
 
 
 def _number(value: float) -> str:
-    return repr(value).removesuffix(".0")
+    # Exact for what was read: three digits before the point and twelve behind it are fifteen.
+    return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def _malformed(name: str, text: str) -> Problem:
     shown = text if len(text) <= 60 else f"{text[:60]}…"
     near = [f"format={each}" for each in FORMATS] if name == "format" else ()
-    return Problem(400, f"{name}={shown} is not of its form", fix=f"write {name} as {STATE_FORMS[name]}", near=near)
+    return Problem(400, f"{name}={shown} is not of its form", fix=f"write {name} as {PARAMETERS[name]}", near=near)

@@ -66,8 +66,7 @@ def compile_flat(model: Model, *, taken: Collection[str] = ()) -> Flat:
         raise ModelError(
             f"{', '.join(clash)} would be two columns", where=f"model {model.name}", fix="choose another name"
         )
-    compiler = _Compiler(model=model, keys=keys, columns=columns, chosen=_choose(model.template))
-    return Flat(columns, compiler.object_of(model.template, ""))
+    return Flat(columns, _Compiler(model, keys, columns).object_of(model.template, ""))
 
 
 def _group_keys(model: Model) -> dict[str, Field]:
@@ -115,15 +114,15 @@ def _strings(template: Any, *, many: bool) -> Iterator[tuple[str, bool]]:
         yield template, many
 
 
-@dataclass(slots=True, kw_only=True)
 class _Compiler:
     """Walks the template in the order of `_strings` and makes a function for each part that holds a column."""
 
-    model: Model
-    keys: Mapping[str, Field]
-    columns: tuple[Column, ...]
-    chosen: Mapping[str, int]
-    number: int = 0
+    def __init__(self, model: Model, keys: Mapping[str, Field], columns: tuple[Column, ...]) -> None:
+        self.model = model
+        self.keys = keys
+        self.columns = columns
+        self.chosen = _choose(model.template)
+        self.number = 0
 
     def part(self, template: Any, group: str) -> _Fill | None:
         if isinstance(template, Mapping):
@@ -274,8 +273,8 @@ def _plain(value: Any) -> Value:
         return plain
     if "@id" in value:
         return str(value["@id"])
-    found: Value = next((value[language] for language in (*_LANGUAGES, *value) if language in value), None)
-    return found
+    texts = (value[language] for language in (*_LANGUAGES, *value) if language in value)
+    return next((text for text in texts if isinstance(text, str | list)), None)
 
 
 def _put(row: list[Value], index: int, value: Value) -> None:
