@@ -22,7 +22,7 @@ from ldes_server.query import read_query
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
 from ldes_server.shelf import Missing, Shelf, Store
-from ldes_server.state_query import PARAMETERS, asked_format, media_of, selection_of
+from ldes_server.state_query import PARAMETERS, asked_format, media_of, openapi_of, selection_of
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
@@ -96,7 +96,7 @@ def create_app(
     app.state.docs = None
     for path, endpoint, summary in _ADDRESSES:
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
-        app.add_api_route(path, endpoint, methods=["GET"], **words)
+        app.add_api_route(path, endpoint, methods=["GET"], openapi_extra=dict(openapi_of(path)), **words)
         app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **words)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(StoreError, _on_store_error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from ldes_server.negotiate import FORMATS
@@ -25,6 +26,25 @@ PARAMETERS: Mapping[str, str] = {
 }
 _DEGREES = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{1,12})?", re.ASCII)
 _LONGEST_IRI = 2_000
+
+
+# What may be asked of which address.
+ASKED: Mapping[str, Mapping[str, str]] = {
+    "/{stream}": {"format": FORMAT_FORM},
+    "/{stream}/log": {"format": FORMAT_FORM},
+    "/{stream}/log/{level}/{index}": {"format": FORMAT_FORM},
+    "/{stream}/latest": PARAMETERS,
+}
+
+
+def openapi_of(address: str) -> Mapping[str, Any]:
+    """Return what OpenAPI says of the query of an address: its parameters with their forms."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": form}
+            for name, form in ASKED.get(address, {}).items()
+        ]
+    }
 
 
 def asked_format(raw: bytes) -> str | None:
