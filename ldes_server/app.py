@@ -15,14 +15,28 @@ from ldes_server.bucket_view import DEEPEST
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
+from ldes_server.latest_shelf import LatestShelf
+from ldes_server.links import plain_address
 from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
-from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
+from ldes_server.negotiate import (
+    PAGE_FORMS,
+    PAGE_TYPES,
+    PLAIN,
+    RDF_TYPES,
+    STATE_TYPES,
+    accepts_gzip,
+    choose,
+    is_current,
+)
+from ldes_server.plain_shelf import PlainShelf
 from ldes_server.posting import post
 from ldes_server.problems import Problem, unknown
+from ldes_server.query import read_query
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
 from ldes_server.shelf import Missing, Shelf, Store
+from ldes_server.state_query import PARAMETERS, asked_format, media_of, openapi_of, selection_of
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
@@ -44,6 +58,8 @@ class Site:
     def __init__(self, shelf: Shelf, base_url: str, metrics: Metrics | None) -> None:
         streams = tuple(shelf.streams.values())
         self.shelf = shelf
+        self.plain = PlainShelf(shelf)
+        self.latest = LatestShelf(shelf)
         self.base_url = base_url
         self.metrics = metrics
         self.catalogue = site_catalogue(streams, base_url)
@@ -97,7 +113,7 @@ def create_app(
     app.state.docs = app.state.door = None
     for path, endpoint, summary in _ADDRESSES:
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
-        app.add_api_route(path, endpoint, methods=["GET"], **words)
+        app.add_api_route(path, endpoint, methods=["GET"], openapi_extra=dict(openapi_of(path)), **words)
         app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **words)
     app.add_api_route("/{stream}", take, methods=["POST"], summary="Members in, as RDF", response_class=Response)
     app.add_exception_handler(Problem, _on_problem)
@@ -132,11 +148,13 @@ async def front(request: Request, site: Here) -> Response:
     return _answer(request, document.ready(_variant(request, document.offers)))
 
 
-async def stream(stream: str, site: Here) -> Response:
+async def stream(request: Request, stream: str, site: Here) -> Response:
     """Lead to the root of the history."""
     site.stream(stream)
+    media = asked_format(request.scope["query_string"])
+    wish = f"?format={PLAIN[media].value}" if media else ""
     # See Other, never permanent: the stream outlives any root (HTTP-29).
-    return _see(f"{site.base_url}/{stream}/log", max_age=3600)
+    return _see(f"{site.base_url}/{stream}/log{wish}", max_age=3600)
 
 
 async def take(request: Request, stream: str, site: Here) -> Response:
@@ -207,9 +225,14 @@ async def entity(request: Request, stream: str, site: Here) -> Response:
 
 
 async def latest(request: Request, stream: str, site: Here) -> Response:
-    """Hand out the newest state of every entity."""
+    """Hand out the newest state of every entity, or of those selected."""
     site.stream(stream)
-    return _answer(request, await site.shelf.latest(stream, _variant(request, RDF_TYPES)))
+    query = read_query(request.scope["query_string"], PARAMETERS)
+    selection, variant = selection_of(query.values), _variant(request, STATE_TYPES, media_of(query.values))
+    if not query.is_canonical:
+        kept = {"cache-control": "public, max-age=3600"}
+        return RedirectResponse(f"{site.base_url}/{stream}/latest?{query.canonical}", 308, headers=kept)
+    return _answer(request, await site.latest.latest(stream, selection, variant))
 
 
 async def model(request: Request, model: str, site: Here) -> Response:
@@ -267,7 +290,7 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/{stream}", stream, "The event stream: leads to the root of its history"),
     ("/{stream}/log", root, "The root of the history, in order of publication"),
     ("/{stream}/log/{level}/{index}", page, "A page of the history; final pages never change"),
-    ("/{stream}/latest", latest, "The newest state of every entity"),
+    ("/{stream}/latest", latest, "The newest state of every entity, or of one, in a box, since a time"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
     ("/{stream}/{view}", view, "The root of another view: the same members by time, place, property or prefix"),
@@ -278,7 +301,16 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    ready = await site.shelf.page(name, page_id, _variant(request, PAGE_TYPES))
+    named = asked_format(request.scope["query_string"])
+    if named and page_id.view != VIEW:
+        raise Problem(400, "only the history has plain forms", fix=f"read /{name}/log?format={PLAIN[named].value}")
+    variant = _variant(request, PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS), named)
+    shelf = site.plain if variant.media in PLAIN else site.shelf
+    ready = await shelf.page(name, page_id, variant)
+    if isinstance(ready, PageId):
+        # Plain forms are read from leaf to leaf; which one is the oldest moves with retention.
+        address = plain_address(ready, PLAIN[variant.media], frame=site.shelf.frames[name])
+        return _see(address, max_age=int(site.stream(name).max_age.total_seconds()))
     if ready is Missing.GONE:
         what = "view" if page_id.is_root else "page"
         raise Problem(410, f"this {what} is no longer kept", fix=_from_root(name, page_id))
@@ -309,12 +341,13 @@ def _raw_path(request: Request) -> str:
     return raw.decode("ascii").split("?", 1)[0]
 
 
-def _variant(request: Request, offers: Sequence[str]) -> Variant:
-    media = choose(_joined(request, "accept"), offers)
+def _variant(request: Request, offers: Sequence[str], named: str | None = None) -> Variant:
+    """Choose a representation: the one that the address `named`, else what the client accepts."""
+    media = named or choose(_joined(request, "accept"), offers)
     if media is None:
         plain = [offer for offer in offers if ";" not in offer]
         raise Problem(406, f"there is {', '.join(plain)}", fix=_ASK_AGAIN, near=plain)
-    return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")))
+    return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")), named=named is not None)
 
 
 def _joined(request: Request, name: str) -> str | None:
@@ -335,7 +368,9 @@ def _answer(request: Request, ready: Ready) -> Response:
 
 
 def _see(address: str, *, max_age: int) -> Response:
-    return RedirectResponse(address, 303, headers={"cache-control": f"public, max-age={max_age}"})
+    # Where it leads may depend on the form: a shared cache must not send an RDF client to a spreadsheet's page.
+    kept = {"cache-control": f"public, max-age={max_age}", "vary": "Accept"}
+    return RedirectResponse(address, 303, headers=kept)
 
 
 async def _on_problem(_: Request, problem: Exception) -> Response:

@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from ldes_server.negotiate import PAGE_TYPES, accepts_gzip, choose, is_current
+from ldes_server.negotiate import PAGE_TYPES, QUERIED, accepts_gzip, choose, is_current
 from ldes_server.responses import ReadyCache
 
 # Distinct header values remembered; clients send a handful, and whoever sends thousands gains nothing by it.
@@ -67,7 +67,7 @@ class Lane:
                 condition = condition + b"," + value if condition else value
             elif name in _FOREIGN or (name == b"connection" and value.lower() != b"keep-alive"):
                 return None
-        media = self._choose(accept)
+        media = QUERIED.get(url.partition(b"?")[2]) if b"?" in url else self._choose(accept)
         ready = None if media is None else self.cache.get(url, media, self._squeeze(encoding))
         if ready is None:
             return None

@@ -9,7 +9,9 @@ import orjson
 
 from ldes_server.model import GENERATED_AT, SEQUENCE, Stream
 from ldes_server.negotiate import Form
+from ldes_server.plain import FIXED
 from ldes_server.render import IS_PART_OF, LDES, TREE, XSD, Frame
+from vocab.flat import compile_flat
 
 DCTERMS = "http://purl.org/dc/terms/"
 VERSION_OF = f"{DCTERMS}isVersionOf"
@@ -77,6 +79,8 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
+        flat=compile_flat(model, taken=FIXED),
+        context_address=f"{base_url}/models/{model.name}",
     )
 
 

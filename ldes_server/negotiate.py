@@ -14,6 +14,14 @@ class Form(Enum):
     NTRIPLES = "ntriples"  # one statement per line; therefore also N-Quads
 
 
+class PlainForm(Enum):
+    """The bodies for who wants no RDF; the value is the name in addresses, and the one the store keeps it under."""
+
+    NDJSON = "ndjson"  # one member per line, as in JSON-LD
+    GEOJSON = "geojson"  # members as features, under the model's names
+    CSV = "csv"  # one row per member, under the model's names
+
+
 # Five media types, three bodies (HTTP-01). The order breaks ties: `*/*` and no header at all give JSON-LD.
 FORMS: dict[str, Form] = {
     "application/ld+json": Form.JSONLD,
@@ -31,7 +39,17 @@ PROFILED: dict[str, Form] = {
     f'{media};profile="{TREE_PROFILE}"': form for media, form in FORMS.items() if form is not Form.JSONLD
 }
 PAGE_FORMS: dict[str, Form] = {**FORMS, **PROFILED}
-PAGE_TYPES: tuple[str, ...] = tuple(PAGE_FORMS)
+# Members alone, where to go on in the Link header (plain.py).
+PLAIN: dict[str, PlainForm] = {
+    "application/x-ndjson": PlainForm.NDJSON,
+    "application/geo+json": PlainForm.GEOJSON,
+    "text/csv": PlainForm.CSV,
+}
+FORMATS: dict[str, str] = {form.value: media for media, form in PLAIN.items()}
+PAGE_TYPES: tuple[str, ...] = (*PAGE_FORMS, *PLAIN)
+STATE_TYPES: tuple[str, ...] = (*FORMS, *PLAIN)
+# The whole query of an address that names its form -> the media type, as the fast lane meets it.
+QUERIED: dict[bytes, str] = {f"format={name}".encode(): media for name, media in FORMATS.items()}
 
 # Names people ask by -> what we really send. JSON-LD is JSON, so whoever asks for JSON is served with it, under its
 # true label: `application/json` on these bytes would hide from RDF clients what they are (HTTP-01).
@@ -40,6 +58,10 @@ ALIASES: dict[str, str] = {
     "text/json": "application/ld+json",
     "application/x-turtle": "text/turtle",
     "text/n3": "text/turtle",
+    "application/ndjson": "application/x-ndjson",
+    "application/jsonl": "application/x-ndjson",
+    "application/vnd.geo+json": "application/geo+json",
+    "application/csv": "text/csv",
 }
 
 # A header beyond this is no honest preference list; it is read as absent, so that parsing stays bounded.

@@ -16,6 +16,7 @@ from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.rows import copy_members, head_of, published
+from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
 from streams.queries import load_queries
@@ -74,6 +75,7 @@ class PostgresStore:
         async with self.database.connection(f"create {stream.name}") as connection:
             await connection.execute(QUERIES["create"], stream.name)
             row = await connection.fetchrow(QUERIES["settle"], stream.name, stream.page_size, stream.fan)
+            await connection.execute(QUERIES["mend_places"], stream.name)
         if tuple(row) != (stream.page_size, stream.fan):
             raise StoreError(
                 f"its pages hold {row['page_size']} members and its nodes {row['fan']} pages, "
@@ -173,6 +175,16 @@ class PostgresStore:
     async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
         """Return the newest member of each entity, newest observation first, at most `limit`."""
         return [published(row) for row in await self.database.rows("latest", stream, limit)]
+
+    async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
+        """Return the newest members that the selection holds (not its `entity`), in the order of their entities
+        compared as UTF-8 bytes, at most `limit`.
+        """
+        common, box = (selection.after, selection.since, limit), selection.box
+        if box is None:
+            return [published(row) for row in await self.database.rows("states", stream, *common)]
+        degrees = (*(edge for span in box.spans for edge in span), box.south, box.north)
+        return [published(row) for row in await self.database.rows("states_within", stream, *common, *degrees)]
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:
         """Return the newest member of one entity, or None."""

@@ -12,6 +12,7 @@ from ldes_server.model import Bound, Page, Published, Relation, RelationType
 from ldes_server.negotiate import Form
 from streams.record import format_time
 from vocab.context import Writer
+from vocab.flat import Flat
 
 TREE = "https://w3id.org/tree#"
 LDES = "https://w3id.org/ldes#"
@@ -39,6 +40,8 @@ class Frame:
     facts: Mapping[Form, bytes]
     prefixes: bytes
     writer: Writer
+    flat: Flat
+    context_address: str  # where the members' context is served on its own
     views: tuple[str, ...] = ()
 
     @property

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
+from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
 
@@ -61,10 +62,11 @@ class ReplicaStore:
 
     async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
-        told = self._told.get(stream, Head())
-        behind = (await self._replica.head(stream)).count < told.count
-        store = self._primary if behind else self._replica
-        return await store.latest(stream, limit=limit)
+        return await (await self._current(stream)).latest(stream, limit=limit)
+
+    async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
+        """Return the newest members selected, from the primary while the replica is behind what was told."""
+        return await (await self._current(stream)).states(stream, selection, limit=limit)
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:
         """Return the newest member of an entity, from the primary where the replica has none."""
@@ -73,6 +75,11 @@ class ReplicaStore:
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Watch the primary: a replica passes no notifications on."""
         await self._primary.watch(on_change, stop=stop)
+
+    async def _current(self, stream: str) -> WatchedStore:
+        told = self._told.get(stream, Head())
+        behind = (await self._replica.head(stream)).count < told.count
+        return self._primary if behind else self._replica
 
     def _tell(self, stream: str, head: Head) -> Head:
         told = self._told.get(stream, Head())

@@ -27,6 +27,8 @@ PREFLIGHT: Final[Headers] = (
     (b"access-control-max-age", b"86400"),
 )
 VARY: Final = (b"vary", b"Accept, Accept-Encoding")
+# Of an address that names its form itself: what the client accepts does not matter.
+VARY_CODING: Final = (b"vary", b"Accept-Encoding")
 
 # One week: what DCAT-AP Feeds writes. Lower case, comma and space: two clients at hand read it literally (HTTP-07).
 FOR_EVER: Final = "public, max-age=604800, immutable"
@@ -41,16 +43,23 @@ _TAGS = {
     "application/trig": "g",
     "application/n-triples": "n",
     "application/n-quads": "q",
+    "application/x-ndjson": "l",
+    "application/geo+json": "e",
+    "text/csv": "c",
 }
 _PROFILED = "p"  # behind the name of a media type that is served with a profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """Which representation of a resource: its media type, and whether gzip may be used."""
+    """Which representation of a resource: its media type, whether gzip may be used, and whether the address `named` it.
+
+    Other addresses than the one for all forms have other answers in detail: they do not vary by Accept.
+    """
 
     media: str
     gzip: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +100,7 @@ def make_ready(body: bytes, variant: Variant, *, cache_control: str, extra: Head
     validators: Headers = (
         (b"etag", etag.encode()),
         (b"cache-control", cache_control.encode()),
-        VARY,
+        VARY_CODING if variant.named else VARY,
         *CORS,
         *extra,
     )
@@ -116,6 +125,8 @@ def make_ready(body: bytes, variant: Variant, *, cache_control: str, extra: Head
 
 def content_type(media: str) -> str:
     """Return the Content-Type of a media type: text says its charset, the others are UTF-8 by definition."""
+    if media == "text/csv":
+        return "text/csv; charset=utf-8; header=present"
     plain, separator, profile = media.partition(";")
     return f"{plain}; charset=utf-8{separator}{profile}" if plain.startswith("text/") else media
 

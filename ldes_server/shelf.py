@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Protocol
 
+from ldes_server.current import Current
 from ldes_server.hypermedia import describe
 from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
-from ldes_server.render import Frame, render_member, render_members, render_page
+from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
 from ldes_server.store import MemberStore, PageStore
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
 HEAD_MAX_AGE = timedelta(seconds=1)
-# The newest states we show at once; more entities than that belong in several streams.
-LATEST_LIMIT = 10_000
-# Nodes of views in memory, in all their representations, while their streams do not change.
-OPEN_PAGES = 1024
 # 64 MB: about 5,000 compressed pages of 250 members, a few hundred uncompressed.
 CACHE_BYTES = 64 * 1024 * 1024
 
@@ -93,10 +89,7 @@ class Shelf:
         self._clock = clock
         self._heads: dict[str, _Known] = {}
         self._views: dict[str, _Views] = {}
-        # (stream, what, variant) -> (the version it shows, the answer): as bounded as its keys.
-        self._current: dict[tuple[str, str, Variant], tuple[_Version, Ready]] = {}
-        # The same for nodes and open pages of views, of which there may be any number; the one unused longest leaves.
-        self._open: OrderedDict[tuple[bytes, Variant], tuple[_Version, Ready]] = OrderedDict()
+        self.current = Current()
 
     def changed(self, stream: str) -> None:
         """Forget how far a stream was."""
@@ -111,6 +104,12 @@ class Shelf:
             self._heads[stream] = known
         return known.head
 
+    async def newest_head(self, name: str) -> Head:
+        """Return how far the stream is, as whoever takes the writes says; to be sure before a page is denied."""
+        known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
+        self._heads[name] = known
+        return known.head
+
     async def page(self, name: str, page_id: PageId, variant: Variant) -> Ready | Missing:
         """Hand out a page in one representation."""
         path = page_id.path(name).encode()
@@ -123,17 +122,15 @@ class Shelf:
         view = _view(stream, head)
         if not view.exists(page_id):
             # Another process may have published and linked it since: never deny what was linked (TREE-22).
-            known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
-            self._heads[name] = known
-            head = known.head
+            head = await self.newest_head(name)
             view = _view(stream, head)
             if not view.exists(page_id):
                 return Missing.NEVER
         if view.is_final(page_id):
             return await self._final(stream, page_id, variant)
         what = "root" if page_id.is_root else "open"
-        if (shown := self._current.get((name, what, variant))) is not None and shown[0] == _version(head):
-            return shown[1]
+        if (shown := self.current.get((name, what, variant), _version(head))) is not None:
+            return shown
         started = self._clock()
         page = await self.store.page(stream, page_id)
         if page is None:
@@ -144,7 +141,7 @@ class Shelf:
         frame = (await self._views_at(stream, head)).frame if page_id.is_root else self.frames[name]
         body = render_page(page, PAGE_FORMS[variant.media], frame=frame)
         ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
-        self._current[name, what, variant] = (_version(head), ready)
+        self.current.put((name, what, variant), _version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
 
@@ -155,9 +152,8 @@ class Shelf:
         if not page_id.is_root and views.gone(page_id):
             return Missing.GONE
         key = (page_id.path(stream.name).encode(), variant)
-        if (shown := self._open.get(key)) is not None and shown[0] == _version(head):
-            self._open.move_to_end(key)
-            return shown[1]
+        if (shown := self.current.get(key, _version(head))) is not None:
+            return shown
         started, form = self._clock(), PAGE_FORMS[variant.media]
         # Only final pages are kept, so one lookup answers them.
         body = None if page_id.is_root else await self.store.kept(stream.name, page_id, form.value)
@@ -171,9 +167,7 @@ class Shelf:
         if page.final:
             return await self._final(stream, page_id, variant, page=page)
         ready = make_ready(render_page(page, form, frame=views.frame), variant, cache_control=mutable(stream.max_age))
-        self._open[key] = (_version(head), ready)
-        while len(self._open) > OPEN_PAGES:
-            self._open.popitem(last=False)
+        self.current.put(key, _version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
 
@@ -211,17 +205,6 @@ class Shelf:
         body = render_member(member, FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=FOR_EVER)
         self.cache.put(path, variant, ready)
-        return ready
-
-    async def latest(self, name: str, variant: Variant) -> Ready:
-        """Hand out the newest member of each entity."""
-        head = await self.head(name)
-        if (shown := self._current.get((name, "latest", variant))) is not None and shown[0] == _version(head):
-            return shown[1]
-        members = await self.newest(name, limit=LATEST_LIMIT)
-        body = render_members(members, FORMS[variant.media], frame=self.frames[name])
-        ready = make_ready(body, variant, cache_control=mutable(self.streams[name].max_age))
-        self._current[name, "latest", variant] = (_version(head), ready)
         return ready
 
     async def newest(self, name: str, *, limit: int) -> Sequence[Published]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.selection import Selection
 
 
 class MemberSink(Protocol):
@@ -104,6 +105,12 @@ class MemberStore(Protocol):
 
     async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
         """Return the newest member of each entity, newest observation first, at most `limit`."""
+        ...
+
+    async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
+        """Return the newest members that the selection holds (not its `entity`), in the order of their entities
+        compared as UTF-8 bytes, at most `limit`.
+        """
         ...
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:

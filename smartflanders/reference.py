@@ -19,13 +19,17 @@ from ingest.schema import source_schema
 from ldes_server.app import create_app
 from ldes_server.declaration import NAMES, OPTIONS
 from ldes_server.declaration_schema import stream_schema
-from ldes_server.negotiate import RDF_TYPES
+from ldes_server.latest_shelf import LATEST_LIMIT
+from ldes_server.negotiate import FORMATS, PLAIN, RDF_TYPES
+from ldes_server.plain import FIXED
 from ldes_server.shelf import Store
+from ldes_server.state_query import PARAMETERS
 from smartflanders import reference_words as words
 from smartflanders.cli import parser
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
+from vocab.flat import compile_flat
 from vocab.model import Field, Model, load_model, model_names
 from vocab.places import places
 
@@ -155,6 +159,7 @@ def _model(model: Model) -> str:
         f"## {model.name}\n\n{model.title['en']} (version {model.version}). {model.description['en']} {kind}\n\n"
         f"*{model.title['nl']}. {model.description['nl']}*\n\n"
         + table(("Name", "Kind", "Unit", "Range or codes", "Required", "English", "Nederlands"), rows)
+        + f"\nColumns of CSV and GeoJSON: {', '.join(f'`{name}`' for name in compile_flat(model).names)}.\n"
     )
 
 
@@ -244,7 +249,7 @@ def _divisible(model: Model) -> Sequence[str]:
 def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[str, Any]]:
     """Give texts, refusing a page that explains more or less than there is."""
     if odd := set(texts) ^ set(known):
-        raise ValueError(f"smartflanders/reference_words.py and the schema of the files differ in {sorted(odd)}")
+        raise ValueError(f"smartflanders/reference_words.py and the code differ in {sorted(odd)}")
     return texts.items()
 
 
@@ -262,7 +267,17 @@ def http() -> str:
         "# HTTP\n\n"
         + table(("Address", "What it gives"), rows)
         + "\n"
-        + words.HTTP.format(types=types)
+        + words.HTTP.format(
+            types=types,
+            plain=", ".join(f"`{media}`" for media in PLAIN),
+            formats=", ".join(f"`{name}`" for name in FORMATS),
+            limit=f"{LATEST_LIMIT:,}",
+            parameters="".join(
+                f"| `{name}` | {form} | {shown} |\n"
+                for (name, form), (_, shown) in zip(PARAMETERS.items(), _agreed(words.STATES, PARAMETERS), strict=True)
+            ),
+            columns=", ".join(f"`{name}`" for name in FIXED),
+        )
         + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md).\n"
     )
 

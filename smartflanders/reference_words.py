@@ -200,12 +200,41 @@ that leads nowhere gives no value; so do `null`, the empty text and whatever `no
 refuses the item; an optional one is left out of the member.
 """
 
+STATES: Mapping[str, str] = {
+    "entity": "of this one entity",
+    "bbox": "whose place is in the box, edges included",
+    "since": "observed at or after this time",
+    "after": 'of entities behind this one; what `rel="next"` uses',
+    "format": "in this form",
+}
+
 HTTP = """\
 Every address answers GET and HEAD and allows requests from any web page (CORS). Every document has a strong ETag, and
 `If-None-Match` gets a 304. Bodies are compressed with gzip for who accepts it. `/openapi.json` is this table for programs.
 
 RDF is negotiated by `Accept`: {types}. Without a wish it is JSON-LD with its context inside, which a script can read as
 plain JSON: `view.relation[].node` leads on, `member[]` holds the members. All addresses in it are absolute.
+
+Pages of the history and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
+by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
+and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
+`first` and `last` but no `next`: poll that one. `self` is the address in this form, `canonical` the one for all forms. A line
+of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org/ns/json-ld#context"` names.
+
+`/{{stream}}/latest` shows the newest state of every entity in the order of their IRIs, {limit} at most, then `rel="next"`.
+
+| Parameter of `/latest` | Form | Shows the newest states |
+|---|---|---|
+{parameters}
+They can be combined; in another order they are redirected (308) to this one. A box whose west is east of its east crosses
+the date line; what has no place is in no box.
+
+CSV has the columns {columns}, then the names of the model in the order of [models](models.md): RFC 4180, UTF-8,
+a point in decimals, `true` and `false`, nothing where there is no value, a JSON array where there are several. A repeated
+group has one column per name and code (`count_car`, `count_van`). A text in several languages is shown in Dutch, else in
+English. A text that a spreadsheet would run as a formula (it begins with `=`, `@`, a tab, or a sign that no number follows) has an
+apostrophe before it. GeoJSON (RFC 7946) has the same values as properties of the feature, without those that are missing,
+and the texts as they are.
 
 | What | `Cache-Control` | Then |
 |---|---|---|
@@ -217,6 +246,8 @@ plain JSON: `view.relation[].node` leads on, `member[]` holds the members. All a
 |---|---|
 | 303 | an address that stands for something leads to the document about it |
 | 304 | what you have is current |
+| 308 | the same parameters in their one order |
+| 400 | a parameter that does not exist or is not of its form; the answer names it and the form |
 | 404 | no such address; the answer names those that come near |
 | 406 | none of the forms you accept exists; the answer lists those that do |
 | 410 | the page is no longer kept |

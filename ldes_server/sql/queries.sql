@@ -25,14 +25,16 @@ SELECT id, count, published_at, position, first, views FROM ldes.streams WHERE n
 -- name: newest
 -- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to
 -- the higher sequence number. Read back from the rows just copied: two thirds of the time of sending them as arrays.
-INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at)
-SELECT stream, entity, sequence, observed_at
+INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude)
+SELECT stream, entity, sequence, observed_at, longitude, latitude
 FROM (
-    SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at FROM ldes.members
+    SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at, longitude, latitude FROM ldes.members
     WHERE stream = $1 AND sequence >= $2
     ORDER BY entity, observed_at DESC, sequence DESC
 ) AS offered
-ON CONFLICT (stream, entity) DO UPDATE SET sequence = excluded.sequence, observed_at = excluded.observed_at
+ON CONFLICT (stream, entity) DO UPDATE SET
+    sequence = excluded.sequence, observed_at = excluded.observed_at,
+    longitude = excluded.longitude, latitude = excluded.latitude
 WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
 
 -- name: advance
@@ -112,6 +114,41 @@ FROM (
 ) AS newest
 JOIN ldes.members AS m USING (stream, sequence)
 ORDER BY m.observed_at DESC, m.sequence DESC
+
+-- name: states
+-- The newest member of each entity behind an entity, of those observed at or after a moment if there is one, in the
+-- order of the entities: the key of ldes.latest, so a page is read as far as it goes.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+FROM (
+    SELECT stream, sequence FROM ldes.latest
+    WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+        AND entity > $2 AND ($3::timestamptz IS NULL OR observed_at >= $3)
+    ORDER BY entity
+    LIMIT $4
+) AS newest
+JOIN ldes.members AS m USING (stream, sequence)
+ORDER BY m.entity
+
+-- name: states_within
+-- The same, of those between two latitudes and in one of two ranges of longitudes.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+FROM (
+    SELECT stream, sequence FROM ldes.latest
+    WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+        AND entity > $2 AND ($3::timestamptz IS NULL OR observed_at >= $3)
+        AND (longitude BETWEEN $5 AND $6 OR longitude BETWEEN $7 AND $8) AND latitude BETWEEN $9 AND $10
+    ORDER BY entity
+    LIMIT $4
+) AS newest
+JOIN ldes.members AS m USING (stream, sequence)
+ORDER BY m.entity
+
+-- name: mend_places
+-- Fill in the places that a writer older than the columns left empty.
+UPDATE ldes.latest AS held SET longitude = member.longitude, latitude = member.latitude
+FROM ldes.members AS member
+WHERE held.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND held.longitude IS NULL
+    AND member.stream = held.stream AND member.sequence = held.sequence AND member.longitude IS NOT NULL
 
 -- name: latest_of
 -- The newest member of one entity.

@@ -11,7 +11,8 @@ import pytest
 
 from ldes_server.hypermedia import describe
 from ldes_server.model import Page, PageId
-from ldes_server.negotiate import Form
+from ldes_server.negotiate import Form, PlainForm
+from ldes_server.plain import render_plain
 from ldes_server.render import render_page
 from ldes_server.responses import FOR_EVER, Variant, make_ready
 from tests.conformance.kit import make_members, make_stream
@@ -46,5 +47,8 @@ def test_a_page_from_members_to_bytes(name: str) -> None:
     for form, number in ((Form.JSONLD, 20), (Form.TURTLE, 3), (Form.NTRIPLES, 3)):
         cost = _microseconds(lambda form=form: render_page(page, form, frame=frame), number=number)  # type: ignore[misc]
         print(f"  {form.value:19} {cost:9.0f} us   {joined / cost:.3f} of the rate of the join")
+    for plain, number in ((PlainForm.NDJSON, 20), (PlainForm.GEOJSON, 3), (PlainForm.CSV, 3)):
+        cost = _microseconds(lambda plain=plain: render_plain(page.members, plain, frame=frame), number=number)  # type: ignore[misc]
+        print(f"  {plain.value:19} {cost:9.0f} us   {joined / cost:.3f} of the rate of the join")
     print(f"  bare zlib 6         {packed:9.0f} us   1.000")
     print(f"  packed, with ETag   {ready:9.0f} us   {packed / ready:.3f} of the rate of bare zlib 6")

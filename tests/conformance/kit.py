@@ -39,6 +39,8 @@ FORMATS = {
     "application/n-triples": "nt",
     "application/n-quads": "nt",
 }
+# The forms for who wants no RDF.
+PLAIN = ("application/x-ndjson", "application/geo+json", "text/csv")
 _T = TypeVar("_T")
 
 

@@ -15,6 +15,7 @@ import pytest
 from ldes_server.log_view import ROOT
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
+from ldes_server.selection import Box, Selection
 from ldes_server.store import MemberSink, MemberStore, PageStore, Timeline
 from streams.errors import StoreError
 from streams.record import Point
@@ -228,6 +229,75 @@ async def test_latest_is_the_newest_observation(store: Store) -> None:
     assert [each.sequence for each in await store.latest("parking", limit=1)] == [5]
     found = await store.latest_of("parking", "https://example.org/a")
     assert found == members([6], entity="https://example.org/a", observed_at=NOON)[0]
+
+
+async def states(store: Store, limit: int = 10, **selection: object) -> list[str]:
+    """Return the entities of the newest states selected, without what they share."""
+    found = await store.states("parking", Selection(**selection), limit=limit)  # type: ignore[arg-type]
+    return [each.entity.removeprefix("https://example.org/") for each in found]
+
+
+async def test_states_are_selected_by_place_and_time(store: Store) -> None:
+    """One state per entity, its newest, in the order of entities; boxes and times have their edges inside."""
+    await store.append("parking", batch(Head(), members(range(9))))
+    # The newest observations are the first three: entity 1 is at 4.7 degrees, the others are nowhere.
+    assert await states(store) == ["0", "1", "2"]
+    assert await states(store, since=NOON - timedelta(minutes=1)) == ["0", "1"]
+    assert await states(store, box=Box(west=4.7, south=51.05, east=4.7, north=51.05)) == ["1"]
+    assert await states(store, box=Box(west=4.8, south=51.0, east=4.6, north=52.0)) == []
+    assert await states(store, box=Box(west=170.0, south=51.0, east=5.0, north=52.0)) == ["1"]
+    assert await states(store, box=Box(west=4.0, south=51.1, east=5.0, north=52.0)) == []
+    assert [each.sequence for each in await store.states("parking", Selection(), limit=10)] == [0, 1, 2]
+    assert await store.states("nobody", Selection(), limit=10) == []
+
+
+async def test_the_place_of_a_state_moves_with_it(store: Store) -> None:
+    """An entity is found where its newest observation was, and nowhere else."""
+    here, there = Point(longitude=3.0, latitude=51.0), Point(longitude=4.0, latitude=51.0)
+    first, second = (Box(west=each, south=50.9, east=each, north=51.1) for each in (3.0, 4.0))
+    old, new = members([0, 1], entity="https://example.org/bus")
+    await store.append("parking", batch(Head(), (replace(old, point=here),)))
+    moved = replace(new, point=there, observed_at=NOON + timedelta(hours=1))
+    assert (await states(store, box=first), await states(store, box=second)) == (["bus"], [])
+    await store.append("parking", batch(await store.head("parking"), (moved,)))
+    assert (await states(store, box=first), await states(store, box=second)) == ([], ["bus"])
+    late = replace(moved, sequence=2, id="parking/members/late", observed_at=NOON, point=None)
+    await store.append("parking", batch(await store.head("parking"), (late,)))
+    assert await states(store, box=second) == ["bus"]
+
+
+async def test_pages_of_states_have_every_entity_once(store: Store) -> None:
+    """Who goes on behind the last entity meets every entity once, though newer states come in between."""
+    odd = [
+        "https://example.org/é",
+        "https://example.org/Z",
+        "https://example.org/a",
+        "urn:x:\U0001f6b2",
+        "urn:x:\ufffd",
+    ]
+    made = tuple(replace(each, entity=name) for each, name in zip(members(range(5)), odd, strict=True))
+    await store.append("parking", batch(Head(), made))
+    found: list[str] = []
+    for number in range(5, 8):
+        after = found[-1] if found else ""
+        found += [each.entity for each in await store.states("parking", Selection(after=after), limit=2)]
+        newer = members([number], entity=odd[0], observed_at=NOON + timedelta(minutes=number))
+        await store.append("parking", batch(await store.head("parking"), newer))
+    assert found == sorted(odd)
+
+
+async def test_places_that_an_older_writer_left_out_are_mended(store: Store, database_url: str) -> None:
+    """Opening a stream fills in the places of entities that a writer of the release before did not know of."""
+    await fill(store, 3)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("UPDATE ldes.latest SET longitude = NULL, latitude = NULL")
+    finally:
+        await connection.close()
+    world = Box(west=-180, south=-90, east=180, north=90)
+    assert await states(store, box=world) == []
+    await store.ensure_stream(STREAM)
+    assert await states(store, box=world) == ["1"]
 
 
 async def test_latest_of_entities_with_odd_characters(store: Store) -> None:

@@ -99,6 +99,27 @@ def test_the_lane_answers_what_the_routes_answer(site: Site) -> None:
     assert lane_hits(site) >= before + 6
 
 
+@pytest.mark.parametrize("name", ["ndjson", "geojson", "csv"])
+def test_the_lane_knows_formats_in_addresses(site: Site, name: str) -> None:
+    """A final page asked for by its format in the address comes from the lane from the second time on."""
+    before = lane_hits(site)
+    found = {site.get(f"{FINAL}?format={name}", "text/turtle").body for _ in range(4)}
+    assert len(found) == 1
+    deadline = time.monotonic() + 10
+    while lane_hits(site) < before + 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert lane_hits(site) == before + 3
+    assert site.get(f"{FINAL}?format={name}&x=1").status == 400
+    assert site.get(f"{FINAL}?x={name}").body == site.get(FINAL).body
+
+
+def test_openapi_names_the_parameters(site: Site) -> None:
+    """Programs that read OpenAPI find every parameter of the newest states with its form, beside the names in paths."""
+    paths = json.loads(site.get("/openapi.json").body)["paths"]
+    found = {each["name"]: each["in"] for each in paths["/{stream}/latest"]["get"]["parameters"]}
+    assert found == {"stream": "path", **dict.fromkeys(("entity", "bbox", "since", "after", "format"), "query")}
+
+
 def test_pipelined_answers_keep_their_order(site: Site) -> None:
     """Answers come in the order of the requests, though some are ready in memory and others are not."""
     site.get(FINAL)
