@@ -10,8 +10,10 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
+from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
+from ldes_server.live import Hub
 from ldes_server.model import PageId, Stream
 from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
 from ldes_server.problems import Problem, unknown
@@ -41,6 +43,8 @@ class Site:
         self.catalogue = site_catalogue(streams, base_url)
         self.models = {stream.model.name: model_document(stream.model, base_url) for stream in streams}
         self.vocabulary = vocabulary()
+        contexts = {stream.name: f"{base_url}/models/{stream.model.name}" for stream in streams}
+        self.live = Hub(contexts, shelf.store)
         self._front: tuple[tuple[int, ...], Document] | None = None
 
     def stream(self, name: str) -> Stream:
@@ -73,7 +77,7 @@ def create_app(
 ) -> FastAPI:
     """Make the application for some streams; `base_url` is the public address, as clients type it.
 
-    `app.state.shelf` is the `Shelf` to tell of changes. Raises `ConfigError` for a stream name that is an address.
+    `app.state.shelf` is the `Shelf` to tell of changes, `app.state.site.live` the `Hub` to tell and to run. Raises `ConfigError` for a stream name that is an address.
     """
     base_url = base_url.rstrip("/")
     taken = [stream.name for stream in streams if stream.name in RESERVED]
@@ -111,13 +115,6 @@ async def front(request: Request, site: Here) -> Response:
     """Every feed."""
     document = await site.front()
     return _answer(request, document.ready(_variant(request, document.offers)))
-
-
-async def stream(stream: str, site: Here) -> Response:
-    """Lead to the root of the history."""
-    site.stream(stream)
-    # See Other, never permanent: the stream outlives any root (HTTP-29).
-    return _see(f"{site.base_url}/{stream}/log", max_age=3600)
 
 
 async def root(request: Request, stream: str, site: Here) -> Response:
@@ -211,10 +208,11 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/docs", docs, "This list"),
     ("/ns", terms, "The terms we coined ourselves"),
     ("/models/{model}", model, "A reference model: context (JSON-LD), shape (Turtle), explanation (HTML)"),
-    ("/{stream}", stream, "The event stream: leads to the root of its history"),
+    ("/{stream}", stream, "The event stream: leads to the root of its history; ?since= and ?at= to a page of it"),
     ("/{stream}/log", root, "The root of the history, in order of publication"),
     ("/{stream}/log/{level}/{index}", page, "A page of the history; final pages never change"),
     ("/{stream}/latest", latest, "The newest state of every entity"),
+    ("/{stream}/live", live, "Every new member as it is published (Server-Sent Events); ?since= begins with history"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
 )

@@ -1,4 +1,4 @@
-"""The page store on PostgreSQL (asyncpg): MemberSink, PageStore, MemberStore and Timeline in one."""
+"""The page store on PostgreSQL (asyncpg): all the protocols of store.py in one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ CHANNEL = "ldes"
 # Columns are bigint and smallint; an address can name more.
 _BIGINT = 2**63 - 1
 _SMALLINT = 2**15 - 1
+# Bytes of bodies that `after` reads at once, whatever the number of members: some have five million.
+_MEGABYTES = 4 * 1024 * 1024
 
 _log = logger(__name__)
 
@@ -171,6 +173,10 @@ class PostgresStore:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
         row = await self.database.row("since", stream, moment)
         return None if row is None else int(row["low"])
+
+    async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
+        """Return the members that come next behind a sequence number, in order: at most `limit`, and some megabytes."""
+        return [published(row) for row in await self.database.rows("after", stream, sequence, limit, _MEGABYTES)]
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Call `on_change` with the name of every stream that changes, until `stop`.

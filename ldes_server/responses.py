@@ -20,7 +20,7 @@ CORS: Final[Headers] = (
 PREFLIGHT: Final[Headers] = (
     *CORS,
     (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"Accept, If-None-Match, If-Modified-Since, Cache-Control, Range"),
+    (b"access-control-allow-headers", b"Accept, If-None-Match, If-Modified-Since, Cache-Control, Last-Event-ID, Range"),
     (b"access-control-max-age", b"86400"),
 )
 VARY: Final = (b"vary", b"Accept, Accept-Encoding")

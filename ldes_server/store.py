@@ -1,4 +1,4 @@
-"""What the writer and the web side need of a store: four small protocols, one implementation (postgres_store.py)."""
+"""What the writer and the web side need of a store: small protocols, one implementation (postgres_store.py)."""
 
 from __future__ import annotations
 
@@ -80,4 +80,15 @@ class Timeline(Protocol):
 
     async def since(self, stream: str, moment: datetime) -> int | None:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
+        ...
+
+
+class History(Protocol):
+    """The log itself, read from any place on (`/live`). Raises `StoreError`."""
+
+    async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
+        """Return members with higher sequence numbers than this (-1: all) in order: the next ones, at most `limit`.
+
+        Some megabytes of bodies at most, but one member if there is one. No number is left out that is still kept.
+        """
         ...

@@ -119,3 +119,19 @@ SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m
 FROM ldes.latest AS newest
 JOIN ldes.members AS m USING (stream, sequence)
 WHERE newest.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND newest.entity = $2
+
+-- name: after
+-- The members that come next behind a sequence number, in order: at most so many, and no more once the bodies before
+-- one have so many bytes. The length of a body is known without reading it.
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body
+FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence) - octet_length(body) AS before
+    FROM (
+        SELECT * FROM ldes.members
+        WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence > $2
+        ORDER BY sequence
+        LIMIT $3
+    ) AS following
+) AS weighed
+WHERE before < $4
+ORDER BY sequence
