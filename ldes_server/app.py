@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
+from ldes_server import digests
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
@@ -156,6 +157,20 @@ async def latest(request: Request, stream: str, site: Here) -> Response:
     return _answer(request, await site.shelf.latest(stream, _variant(request, RDF_TYPES)))
 
 
+async def digest_summary(request: Request, stream: str, site: Here) -> Response:
+    """Say what is signed."""
+    return _document(request, await digests.summary(site.stream(stream), site.shelf.store, base_url=site.base_url))
+
+
+async def digest_part(request: Request, stream: str, part: str, site: Here) -> Response:
+    """Hand out digests of closed pages."""
+    known = site.stream(stream)
+    document = await digests.part(known, site.shelf.store, int(part)) if _canonical(part) else None
+    if document is None:
+        raise Problem(404, "there are no such digests", fix=f"/{stream}/digests says which there are")
+    return _document(request, document)
+
+
 async def model(request: Request, model: str, site: Here) -> Response:
     """Explain a reference model."""
     if model not in site.models:
@@ -213,6 +228,8 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/{stream}/log/{level}/{index}", page, "A page of the history; final pages never change"),
     ("/{stream}/latest", latest, "The newest state of every entity"),
     ("/{stream}/live", live, "Every new member as it is published (Server-Sent Events); ?since= begins with history"),
+    ("/{stream}/digests", digest_summary, "How much of the history is signed off, and one number that proves it"),
+    ("/{stream}/digests/{part}", digest_part, "The digests of a thousand closed pages, a line each (NDJSON)"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
 )

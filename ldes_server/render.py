@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -26,7 +26,8 @@ class Frame:
 
     `root_context`, `node_context`, `leaf_context`, `member_context` are `@context` values; the first three define the
     words of TREE, the last two those of the model. `facts` is the stream's own description, root only (LDES-02): JSON
-    members, Turtle and N-Triples statements. `prefixes` are the writer's.
+    members, Turtle and N-Triples statements. `prefixes` are the writer's. `searches` has the search forms of the roots,
+    by the name of their view (TREE-41), written as `facts` are.
     """
 
     base: str  # absolute, without a slash at the end
@@ -38,6 +39,7 @@ class Frame:
     facts: Mapping[Form, bytes]
     prefixes: bytes
     writer: Writer
+    searches: Mapping[str, Mapping[Form, bytes]] = field(default_factory=dict)
 
     @property
     def iri(self) -> str:
@@ -91,7 +93,7 @@ def _json_page(page: Page, frame: Frame) -> bytes:
         # `view` is tree:view here and only here; on the other pages the same key is the reverse of dcterms:isPartOf,
         # so that scripts find the same layout and no page but the root claims to be an entry point (TREE-06).
         context, facts = frame.root_context, frame.facts[Form.JSONLD] + b","
-        mark = b'"viewDescription":{"@id":"%s#view","@type":"EventSource"},' % iri
+        mark = b'"viewDescription":{"@id":"%s#view","@type":"EventSource"},' % iri + _search(page, frame, Form.JSONLD)
     else:
         context, facts = (frame.leaf_context if page.members else frame.node_context), b""
         mark = b'"immutable":true,' if page.final else b""
@@ -197,10 +199,15 @@ def _description(page: Page, frame: Frame, form: Form) -> Iterator[bytes]:
         yield _statement(node, f"<{TREE}viewDescription>", view)
         yield _statement(view, a, f"<{LDES}EventSource>")
         yield frame.facts[form]
+        yield _search(page, frame, form)
         return
     yield _statement(node, _iri(IS_PART_OF), stream)
     if page.final:
         yield _statement(node, f"<{LDES}immutable>", f'"true"^^<{XSD}boolean>')
+
+
+def _search(page: Page, frame: Frame, form: Form) -> bytes:
+    return frame.searches.get(page.id.view, {}).get(form, b"")
 
 
 def _turtle_members(members: Sequence[Published], frame: Frame) -> Iterator[bytes]:

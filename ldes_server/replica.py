@@ -77,6 +77,19 @@ class ReplicaStore:
         found = await self._replica.after(stream, sequence, limit=limit)
         return found or await self._primary.after(stream, sequence, limit=limit)
 
+    async def signed(self, stream: str) -> bytes | None:
+        """Return the newest digest that the replica has, or the primary's where it has none."""
+        return await self._replica.signed(stream) or await self._primary.signed(stream)
+
+    async def digests(self, stream: str, start: int, *, limit: int) -> Sequence[bytes]:
+        """Return digests of the replica, or of the primary where it has none of these pages."""
+        found = await self._replica.digests(stream, start, limit=limit)
+        return found or await self._primary.digests(stream, start, limit=limit)
+
+    async def sign(self, stream: str, index: int, line: bytes) -> None:
+        """Keep a digest at the primary."""
+        await self._primary.sign(stream, index, line)
+
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Watch the primary: a replica passes no notifications on."""
         await self._primary.watch(on_change, stop=stop)

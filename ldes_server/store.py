@@ -92,3 +92,19 @@ class History(Protocol):
         Some megabytes of bodies at most, but one member if there is one. No number is left out that is still kept.
         """
         ...
+
+
+class Ledger(Protocol):
+    """The digests of closed pages of the log (digests.py makes them). Raises `StoreError`."""
+
+    async def signed(self, stream: str) -> bytes | None:
+        """Return the digest of the newest page that has one, or None."""
+        ...
+
+    async def digests(self, stream: str, start: int, *, limit: int) -> Sequence[bytes]:
+        """Return the digests there are of the pages `start` to before `start + limit`, in order."""
+        ...
+
+    async def sign(self, stream: str, index: int, line: bytes) -> None:
+        """Keep the digest of a page for ever; one that is there stays."""
+        ...

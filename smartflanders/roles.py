@@ -14,6 +14,7 @@ from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
 from ingest.normalise import checkpoint_offset, run_normaliser
 from ingest.source import Source
+from ldes_server.digests import run_signing
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
@@ -74,6 +75,7 @@ def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
     loops: dict[str, Work] = {f"write {stream.name}": partial(_write, stream, tools) for stream in plan.streams}
     # With the writers, because what is written may go. One loop per stream: two plans may share a database.
     for stream in plan.streams:
+        loops[f"sign {stream.name}"] = partial(_sign, stream, tools)
         loops[f"expire {stream.name}"] = partial(_expire, plan, stream, tools)
     return loops
 
@@ -96,6 +98,10 @@ async def _normalise(source: Source, tools: Tools) -> None:
 
 async def _write(stream: Stream, tools: Tools) -> None:
     await run_writer(stream, tools.log, tools.store, stop=tools.stop)
+
+
+async def _sign(stream: Stream, tools: Tools) -> None:
+    await run_signing(stream, tools.store, stop=tools.stop)
 
 
 async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:

@@ -135,3 +135,17 @@ FROM (
 ) AS weighed
 WHERE before < $4
 ORDER BY sequence
+
+-- name: signed
+-- The digest of the newest page of the log that has one.
+SELECT body FROM ldes.kept_pages
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AND level = 0 AND form = $2 AND base_url = ''
+ORDER BY index DESC
+LIMIT 1
+
+-- name: digests
+-- The digests of a range of pages of the log, in order.
+SELECT body FROM ldes.kept_pages
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AND level = 0 AND form = $2 AND base_url = ''
+    AND index >= $3 AND index < $4
+ORDER BY index
