@@ -21,12 +21,13 @@ class Outlet(asyncio.Protocol):
     some twenty thousand.
     """
 
-    __slots__ = ("_lost", "_moved", "_transport", "closed", "paused")
+    __slots__ = ("_last_call", "_lost", "_moved", "_transport", "closed", "paused")
 
     def __init__(self, transport: asyncio.Transport, *, paused: bool) -> None:
         self._transport = transport
         self._moved: asyncio.Event | None = None
         self._lost: Callable[[], None] | None = None
+        self._last_call: asyncio.TimerHandle | None = None
         # Whether more waits for the reader than `HIGH`, until less than `LOW` does.
         self.paused = paused
         # Whether nothing more can be written.
@@ -63,11 +64,8 @@ class Outlet(asyncio.Protocol):
         self.closed = True
         self._wake()
         self._transport.close()
-        asyncio.get_running_loop().call_later(_LINGER.total_seconds(), self._transport.abort)
-
-    def abort(self) -> None:
-        """Close now, whatever waits."""
-        self._transport.abort()
+        loop = asyncio.get_running_loop()
+        self._last_call = loop.call_later(_LINGER.total_seconds(), self._transport.abort)
 
     def pause_writing(self) -> None:
         """Note that the reader does not keep up."""
@@ -81,6 +79,8 @@ class Outlet(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Tell whoever writes here."""
         self.closed = True
+        if self._last_call is not None:
+            self._last_call.cancel()
         self._wake()
         lost, self._lost = self._lost, None
         if lost is not None:
