@@ -11,12 +11,16 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
+from ldes_server import digests
+from ldes_server.answers import answer, answer_document, is_canonical, raw_path, see_other, variant_of
 from ldes_server.bucket_view import DEEPEST
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
+from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.latest_shelf import LatestShelf
 from ldes_server.links import plain_address
+from ldes_server.live import Hub
 from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
 from ldes_server.negotiate import (
@@ -25,16 +29,13 @@ from ldes_server.negotiate import (
     PLAIN,
     RDF_TYPES,
     STATE_TYPES,
-    accepts_gzip,
-    choose,
-    is_current,
 )
 from ldes_server.plain_shelf import PlainShelf
 from ldes_server.posting import post
-from ldes_server.problems import Problem, unknown
+from ldes_server.problems import Problem, on_fault, on_http_error, on_problem, on_store_error, unknown
 from ldes_server.query import read_query
 from ldes_server.render import member_iri
-from ldes_server.responses import Ready, ReadyCache, Variant
+from ldes_server.responses import ReadyCache
 from ldes_server.shelf import Missing, Shelf, Store
 from ldes_server.state_query import PARAMETERS, asked_format, media_of, openapi_of, selection_of
 from streams.errors import ConfigError, StoreError
@@ -44,7 +45,6 @@ from streams.errors import Problem as Fault
 RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id"})
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
-_ASK_AGAIN = "ask for one of them, or leave the Accept header out"
 
 # What names of views and keys of buckets are made of.
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,2000}")
@@ -65,6 +65,8 @@ class Site:
         self.catalogue = site_catalogue(streams, base_url)
         self.models = {stream.model.name: model_document(stream.model, base_url) for stream in streams}
         self.vocabulary = vocabulary()
+        contexts = {stream.name: f"{base_url}/models/{stream.model.name}" for stream in streams}
+        self.live = Hub(contexts, shelf.store)
         self._front: tuple[tuple[int, ...], Document] | None = None
 
     def stream(self, name: str) -> Stream:
@@ -97,7 +99,7 @@ def create_app(
 ) -> FastAPI:
     """Make the application for some streams; `base_url` is the public address, as clients type it.
 
-    `app.state.shelf` is the `Shelf` to tell of changes. Raises `ConfigError` for a stream name that is an address.
+    `app.state.shelf` is the `Shelf` to tell of changes, `app.state.site.live` the `Hub` to tell and to run. Raises `ConfigError` for a stream name that is an address.
     """
     base_url = base_url.rstrip("/")
     taken = [stream.name for stream in streams if stream.name in RESERVED]
@@ -116,10 +118,10 @@ def create_app(
         app.add_api_route(path, endpoint, methods=["GET"], openapi_extra=dict(openapi_of(path)), **words)
         app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **words)
     app.add_api_route("/{stream}", take, methods=["POST"], summary="Members in, as RDF", response_class=Response)
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(StoreError, _on_store_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_fault)
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(StoreError, on_store_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_fault)
     app.add_middleware(Gate, limit=CONCURRENCY)
     return app
 
@@ -134,7 +136,7 @@ Here = Annotated[Site, Depends(_site)]
 
 def _bucket(site: Here, stream: str, view: str, build: str, bucket: str) -> tuple[str, PageId]:
     site.stream(stream)
-    if not _canonical(build) or build == "0" or not all(_NAME.fullmatch(part) for part in (view, bucket)):
+    if not is_canonical(build) or build == "0" or not all(_NAME.fullmatch(part) for part in (view, bucket)):
         raise _no_page(stream)
     return stream, PageId(view=view, build=int(build), bucket=bucket)
 
@@ -145,16 +147,7 @@ BucketHere = Annotated[tuple[str, PageId], Depends(_bucket)]
 async def front(request: Request, site: Here) -> Response:
     """Every feed."""
     document = await site.front()
-    return _answer(request, document.ready(_variant(request, document.offers)))
-
-
-async def stream(request: Request, stream: str, site: Here) -> Response:
-    """Lead to the root of the history."""
-    site.stream(stream)
-    media = asked_format(request.scope["query_string"])
-    wish = f"?format={PLAIN[media].value}" if media else ""
-    # See Other, never permanent: the stream outlives any root (HTTP-29).
-    return _see(f"{site.base_url}/{stream}/log{wish}", max_age=3600)
+    return answer(request, document.ready(variant_of(request, document.offers)))
 
 
 async def take(request: Request, stream: str, site: Here) -> Response:
@@ -171,7 +164,7 @@ async def root(request: Request, stream: str, site: Here) -> Response:
 async def page(request: Request, stream: str, level: str, index: str, site: Here) -> Response:
     """Hand out a page of the history."""
     site.stream(stream)
-    if not all(_canonical(part) for part in (level, index)):
+    if not all(is_canonical(part) for part in (level, index)):
         raise _no_page(stream)
     return await _page(request, site, stream, PageId(level=int(level), index=int(index)))
 
@@ -192,7 +185,7 @@ async def bucket(request: Request, place: BucketHere, site: Here) -> Response:
 async def bucket_page(request: Request, level: str, index: str, place: BucketHere, site: Here) -> Response:
     """Hand out a page of a bucket's members."""
     name, page_id = place
-    if not all(_canonical(part) for part in (level, index)):
+    if not all(is_canonical(part) for part in (level, index)):
         raise _no_page(name)
     return await _page(request, site, name, replace(page_id, level=int(level), index=int(index)))
 
@@ -200,7 +193,7 @@ async def bucket_page(request: Request, level: str, index: str, place: BucketHer
 async def group(request: Request, level: str, index: str, place: BucketHere, site: Here) -> Response:
     """Hand out a group of a bucket's children."""
     name, page_id = place
-    if not all(_canonical(part) for part in (level, index)) or not 1 <= int(level) <= DEEPEST:
+    if not all(is_canonical(part) for part in (level, index)) or not 1 <= int(level) <= DEEPEST:
         raise _no_page(name)
     return await _page(request, site, name, replace(page_id, level=-1 - int(level), index=int(index)))
 
@@ -208,38 +201,54 @@ async def group(request: Request, level: str, index: str, place: BucketHere, sit
 async def member(request: Request, stream: str, site: Here) -> Response:
     """Hand out one member."""
     site.stream(stream)
-    variant = _variant(request, RDF_TYPES)
-    ready = await site.shelf.member(stream, _raw_path(request)[1:], variant)
+    variant = variant_of(request, RDF_TYPES)
+    ready = await site.shelf.member(stream, raw_path(request)[1:], variant)
     if ready is None:
         raise Problem(404, "there is no such member", fix=f"all of them are reached from /{stream}/log")
-    return _answer(request, ready)
+    return answer(request, ready)
 
 
 async def entity(request: Request, stream: str, site: Here) -> Response:
     """Lead to the newest member of an entity."""
     site.stream(stream)
-    newest = await site.shelf.store.latest_of(stream, site.base_url + _raw_path(request))
+    newest = await site.shelf.store.latest_of(stream, site.base_url + raw_path(request))
     if newest is None:
         raise Problem(404, "there is no such entity", fix=f"/{stream}/latest has the newest state of each")
-    return _see(member_iri(newest).decode(), max_age=int(site.stream(stream).max_age.total_seconds()))
+    return see_other(member_iri(newest).decode(), max_age=int(site.stream(stream).max_age.total_seconds()))
 
 
 async def latest(request: Request, stream: str, site: Here) -> Response:
     """Hand out the newest state of every entity, or of those selected."""
     site.stream(stream)
     query = read_query(request.scope["query_string"], PARAMETERS)
-    selection, variant = selection_of(query.values), _variant(request, STATE_TYPES, media_of(query.values))
+    selection, variant = selection_of(query.values), variant_of(request, STATE_TYPES, media_of(query.values))
     if not query.is_canonical:
         kept = {"cache-control": "public, max-age=3600"}
         return RedirectResponse(f"{site.base_url}/{stream}/latest?{query.canonical}", 308, headers=kept)
-    return _answer(request, await site.latest.latest(stream, selection, variant))
+    return answer(request, await site.latest.latest(stream, selection, variant))
+
+
+async def digest_summary(request: Request, stream: str, site: Here) -> Response:
+    """Say what is signed."""
+    return answer_document(
+        request, await digests.summary(site.stream(stream), site.shelf.store, base_url=site.base_url)
+    )
+
+
+async def digest_part(request: Request, stream: str, part: str, site: Here) -> Response:
+    """Hand out digests of closed pages."""
+    known = site.stream(stream)
+    document = await digests.part(known, site.shelf.store, int(part)) if is_canonical(part) else None
+    if document is None:
+        raise Problem(404, "there are no such digests", fix=f"/{stream}/digests says which there are")
+    return answer_document(request, document)
 
 
 async def model(request: Request, model: str, site: Here) -> Response:
     """Explain a reference model."""
     if model not in site.models:
         raise unknown("model", model, site.models, prefix="/models/")
-    return _document(request, site.models[model])
+    return answer_document(request, site.models[model])
 
 
 async def terms(request: Request, site: Here) -> Response:
@@ -248,14 +257,14 @@ async def terms(request: Request, site: Here) -> Response:
         raise Problem(
             404, "this installation has no list of terms", fix="each model at /models/{model} explains its own"
         )
-    return _document(request, site.vocabulary)
+    return answer_document(request, site.vocabulary)
 
 
 async def docs(request: Request) -> Response:
     """List the addresses."""
     state = request.app.state
     state.docs = state.docs or documentation(request.app.openapi())
-    return _document(request, state.docs)
+    return answer_document(request, state.docs)
 
 
 async def health() -> Response:
@@ -287,10 +296,13 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/docs", docs, "This list"),
     ("/ns", terms, "The terms we coined ourselves"),
     ("/models/{model}", model, "A reference model: context (JSON-LD), shape (Turtle), explanation (HTML)"),
-    ("/{stream}", stream, "The event stream: leads to the root of its history"),
+    ("/{stream}", stream, "The event stream: leads to the root of its history; ?since= and ?at= to a page of it"),
     ("/{stream}/log", root, "The root of the history, in order of publication"),
     ("/{stream}/log/{level}/{index}", page, "A page of the history; final pages never change"),
     ("/{stream}/latest", latest, "The newest state of every entity, or of one, in a box, since a time"),
+    ("/{stream}/live", live, "Every new member as it is published (Server-Sent Events); ?since= begins with history"),
+    ("/{stream}/digests", digest_summary, "How much of the history is signed off, and one number that proves it"),
+    ("/{stream}/digests/{part}", digest_part, "The digests of a thousand closed pages, a line each (NDJSON)"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
     ("/{stream}/{view}", view, "The root of another view: the same members by time, place, property or prefix"),
@@ -304,13 +316,13 @@ async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Res
     named = asked_format(request.scope["query_string"])
     if named and page_id.view != VIEW:
         raise Problem(400, "only the history has plain forms", fix=f"read /{name}/log?format={PLAIN[named].value}")
-    variant = _variant(request, PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS), named)
+    variant = variant_of(request, PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS), named)
     shelf = site.plain if variant.media in PLAIN else site.shelf
     ready = await shelf.page(name, page_id, variant)
     if isinstance(ready, PageId):
         # Plain forms are read from leaf to leaf; which one is the oldest moves with retention.
         address = plain_address(ready, PLAIN[variant.media], frame=site.shelf.frames[name])
-        return _see(address, max_age=int(site.stream(name).max_age.total_seconds()))
+        return see_other(address, max_age=int(site.stream(name).max_age.total_seconds()))
     if ready is Missing.GONE:
         what = "view" if page_id.is_root else "page"
         raise Problem(410, f"this {what} is no longer kept", fix=_from_root(name, page_id))
@@ -318,7 +330,7 @@ async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Res
         if page_id.is_root:
             raise unknown("view", page_id.view, await site.shelf.views(name), prefix=f"/{name}/")
         raise _no_page(name)
-    return _answer(request, ready)
+    return answer(request, ready)
 
 
 def _from_root(name: str, page_id: PageId) -> str:
@@ -328,66 +340,3 @@ def _from_root(name: str, page_id: PageId) -> str:
 
 def _no_page(name: str) -> Problem:
     return Problem(404, "there is no such page", fix=f"all pages are linked from /{name}/log")
-
-
-def _canonical(number: str) -> bool:
-    """Whether this is how a page's address spells a number: one address per page, none with leading zeros."""
-    return number.isascii() and number.isdigit() and (number == "0" or number[0] != "0") and len(number) <= 15
-
-
-def _raw_path(request: Request) -> str:
-    # As the client sent it: member ids hold percent-encoded segments, which a decoded path would lose.
-    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    return raw.decode("ascii").split("?", 1)[0]
-
-
-def _variant(request: Request, offers: Sequence[str], named: str | None = None) -> Variant:
-    """Choose a representation: the one that the address `named`, else what the client accepts."""
-    media = named or choose(_joined(request, "accept"), offers)
-    if media is None:
-        plain = [offer for offer in offers if ";" not in offer]
-        raise Problem(406, f"there is {', '.join(plain)}", fix=_ASK_AGAIN, near=plain)
-    return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")), named=named is not None)
-
-
-def _joined(request: Request, name: str) -> str | None:
-    values = request.headers.getlist(name)
-    return ",".join(values) if values else None
-
-
-def _document(request: Request, document: Document) -> Response:
-    return _answer(request, document.ready(_variant(request, document.offers)))
-
-
-def _answer(request: Request, ready: Ready) -> Response:
-    unchanged = is_current(_joined(request, "if-none-match"), ready.etag)
-    bare = unchanged or request.method == "HEAD"
-    response = Response(b"" if bare else ready.body, 304 if unchanged else 200)
-    response.raw_headers = list(ready.unchanged_headers if unchanged else ready.headers)
-    return response
-
-
-def _see(address: str, *, max_age: int) -> Response:
-    # Where it leads may depend on the form: a shared cache must not send an RDF client to a spreadsheet's page.
-    kept = {"cache-control": f"public, max-age={max_age}", "vary": "Accept"}
-    return RedirectResponse(address, 303, headers=kept)
-
-
-async def _on_problem(_: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)
-    return problem.response()
-
-
-async def _on_store_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, StoreError)
-    status = 503 if error.retriable else 500
-    return Problem(status, "the database did not answer", fix="ask again in a moment").response()
-
-
-async def _on_http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return Problem(error.status_code, str(error.detail), fix="/docs lists every address and its methods").response()
-
-
-async def _on_fault(_: Request, __: Exception) -> Response:
-    return Problem(500, "a defect of ours", fix="ask again; if it stays, tell us the address").response()

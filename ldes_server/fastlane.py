@@ -9,6 +9,8 @@ Everything else goes the usual way, so a change of uvicorn can cost speed but no
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from uvicorn.config import Config
@@ -25,6 +27,20 @@ _FOREIGN = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"exp
 _METHODS = frozenset({b"GET", b"HEAD"})
 
 _T = TypeVar("_T")
+
+# The name in a request's state of what gives its connection away: `() -> Connection`.
+HAND_OVER = "hand_over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A connection given away: nothing of the answer is written. `dated` are uvicorn's header lines with the Date,
+    `paused` says whether the answers before this one wait for the reader.
+    """
+
+    transport: asyncio.Transport
+    dated: bytes
+    paused: bool
 
 
 class Tally:
@@ -204,6 +220,19 @@ class FastLaneProtocol(HttpToolsProtocol):
             name == b"expect" and value.lower() == b"100-continue" for name, value in headers
         )
         super().on_headers_complete()
+        # Made after the request's task, which has not begun yet.
+        self.scope["state"][HAND_OVER] = partial(self._hand_over, self.cycle)
+
+    def _hand_over(self, cycle: RequestResponseCycle) -> Connection:
+        """Give the connection away while a request is answered; uvicorn and the lane forget it."""
+        cycle.response_started = cycle.response_complete = True
+        self.connections.discard(self)
+        self.server_state.total_requests += 1
+        self._unset_keepalive_if_required()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        dated = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
+        return Connection(transport=self.transport, dated=dated, paused=self.flow.write_paused)
 
 
 def with_lane(lane: Lane) -> type[asyncio.Protocol]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from ldes_server.log_view import VIEW
 from ldes_server.model import GENERATED_AT, SEQUENCE, Stream
 from ldes_server.negotiate import Form
 from ldes_server.plain import FIXED
-from ldes_server.render import IS_PART_OF, LDES, TREE, XSD, Frame
+from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
 from vocab.flat import compile_flat
 
+HYDRA = "http://www.w3.org/ns/hydra/core#"
 DCTERMS = "http://purl.org/dc/terms/"
 VERSION_OF = f"{DCTERMS}isVersionOf"
 
@@ -39,6 +41,15 @@ _NODE_WORDS: dict[str, Any] = {
 }
 _ROOT_WORDS: dict[str, Any] = {
     **_NODE_WORDS,
+    "search": {"@id": f"{TREE}search"},
+    "IriTemplate": f"{HYDRA}IriTemplate",
+    "IriTemplateMapping": f"{HYDRA}IriTemplateMapping",
+    "template": {"@id": f"{HYDRA}template"},
+    "variableRepresentation": {"@id": f"{HYDRA}variableRepresentation", **_LINK},
+    "mapping": {"@id": f"{HYDRA}mapping"},
+    "variable": {"@id": f"{HYDRA}variable"},
+    "property": {"@id": f"{HYDRA}property", **_LINK},
+    "required": {"@id": f"{HYDRA}required", "@type": f"{XSD}boolean"},
     "view": {"@id": f"{TREE}view", **_LINK},
     "views": {"@id": f"{TREE}view", **_LINK},
     "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
@@ -76,6 +87,7 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
         },
+        searches={VIEW: _time_search(iri)},
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
@@ -108,6 +120,41 @@ def _line_facts(stream: Stream, iri: str) -> bytes:
     lines.append(f'<{iri}> <{LDES}pollingInterval> "{_polling(stream)}"^^<{XSD}integer> .')
     lines.append(f"<{iri}> <{TREE}shape> <{stream.model.shape.iri}> .")
     return "\n".join(lines).encode() + b"\n" + stream.model.shape.ntriples.rstrip(b"\n") + b"\n"
+
+
+def _time_search(iri: str) -> Mapping[Form, bytes]:
+    """Render the form that leads from a time to the page of the log that holds it (TREE-41, TREE-44).
+
+    It expands to the address that entry.py answers with a redirect. A form of tiles belongs to a view of tiles.
+    """
+    template = f"{iri}?at={{at}}"
+    form = {
+        "@type": "IriTemplate",
+        "template": template,
+        "variableRepresentation": f"{HYDRA}BasicRepresentation",
+        "mapping": {
+            "@type": "IriTemplateMapping",
+            "variable": "at",
+            "property": f"{TREE}timeQuery",
+            "path": GENERATED_AT,
+            "required": True,
+        },
+    }
+    lines = "\n".join(
+        (
+            f"<{iri}/{VIEW}> <{TREE}search> _:search .",
+            f"_:search <{RDF_TYPE}> <{HYDRA}IriTemplate> .",
+            f"_:search <{HYDRA}template> {_text(template)} .",
+            f"_:search <{HYDRA}variableRepresentation> <{HYDRA}BasicRepresentation> .",
+            f"_:search <{HYDRA}mapping> _:searchat .",
+            f"_:searchat <{RDF_TYPE}> <{HYDRA}IriTemplateMapping> .",
+            f'_:searchat <{HYDRA}variable> "at" .',
+            f"_:searchat <{HYDRA}property> <{TREE}timeQuery> .",
+            f"_:searchat <{TREE}path> <{GENERATED_AT}> .",
+            f'_:searchat <{HYDRA}required> "true"^^<{XSD}boolean> .\n',
+        )
+    ).encode()
+    return {Form.JSONLD: b'"search":%s,' % orjson.dumps(form), Form.TURTLE: lines, Form.NTRIPLES: lines}
 
 
 def _polling(stream: Stream) -> int:

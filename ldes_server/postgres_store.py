@@ -1,4 +1,4 @@
-"""The page store on PostgreSQL (asyncpg): MemberSink, PageStore, MemberStore and Timeline in one."""
+"""The page store on PostgreSQL (asyncpg): all the protocols of store.py in one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "queries")
 CHANNEL = "ldes"
+# Where a page's other forms have the name of their media type.
+DIGEST = "digest"
 # Columns are bigint and smallint; an address can name more.
 _BIGINT = 2**63 - 1
 _SMALLINT = 2**15 - 1
+# Bytes of bodies that `after` reads at once, whatever the number of members: some have five million.
+_MEGABYTES = 4 * 1024 * 1024
 
 _log = logger(__name__)
 
@@ -197,6 +201,27 @@ class PostgresStore:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
         row = await self.database.row("since", stream, moment)
         return None if row is None else int(row["low"])
+
+    async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
+        """Return the members that come next behind a sequence number, in order: at most `limit`, and some megabytes."""
+        return [published(row) for row in await self.database.rows("after", stream, sequence, limit, _MEGABYTES)]
+
+    # Digests: one more form of a final page, which no public address changes.
+
+    async def signed(self, stream: str) -> bytes | None:
+        """Return the digest of the newest page that has one, or None."""
+        row = await self.database.row("signed", stream, DIGEST)
+        return None if row is None else bytes(row["body"])
+
+    async def digests(self, stream: str, start: int, *, limit: int) -> Sequence[bytes]:
+        """Return the digests there are of the pages `start` to before `start + limit`, in order."""
+        if start > _BIGINT - limit:
+            return ()
+        return [row["body"] for row in await self.database.rows("digests", stream, DIGEST, start, start + limit)]
+
+    async def sign(self, stream: str, index: int, line: bytes) -> None:
+        """Keep the digest of a page for ever; one that is there stays."""
+        await self.database.row("keep", stream, VIEW, 0, index, DIGEST, "", line)
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Call `on_change` with the name of every stream that changes, until `stop`.

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from http import HTTPStatus
 
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from ldes_server.responses import CORS
+from streams.errors import StoreError
 
 # Seconds; a consumer that waits this long finds an idle server again (HTTP-13).
 RETRY_AFTER = 2
@@ -56,3 +59,27 @@ def unknown(kind: str, name: str, known: Iterable[str], *, prefix: str) -> Probl
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(prefix + each for each in near)}?" if near else "all of them are listed at /"
     return Problem(404, f"there is no {kind} {name!r}", fix=hint, near=[prefix + each for each in near])
+
+
+async def on_problem(_: Request, problem: Exception) -> Response:
+    """Answer with the problem that ended a request."""
+    assert isinstance(problem, Problem)
+    return problem.response()
+
+
+async def on_store_error(_: Request, error: Exception) -> Response:
+    """Answer while the database does not."""
+    assert isinstance(error, StoreError)
+    status = 503 if error.retriable else 500
+    return Problem(status, "the database did not answer", fix="ask again in a moment").response()
+
+
+async def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer where no route, or no method of it, fits."""
+    assert isinstance(error, HTTPException)
+    return Problem(error.status_code, str(error.detail), fix="/docs lists every address and its methods").response()
+
+
+async def on_fault(_: Request, __: Exception) -> Response:
+    """Answer for a defect; the log has its trace."""
+    return Problem(500, "a defect of ours", fix="ask again; if it stays, tell us the address").response()

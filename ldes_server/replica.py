@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.selection import Selection
@@ -71,6 +72,29 @@ class ReplicaStore:
     async def latest_of(self, stream: str, entity: str) -> Published | None:
         """Return the newest member of an entity, from the primary where the replica has none."""
         return await self._replica.latest_of(stream, entity) or await self._primary.latest_of(stream, entity)
+
+    async def since(self, stream: str, moment: datetime) -> int | None:
+        """Return the first sequence number published at or after `moment`, as the primary knows where none is here."""
+        found = await self._replica.since(stream, moment)
+        return await self._primary.since(stream, moment) if found is None else found
+
+    async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
+        """Return the members that come next, from the primary where the replica has none."""
+        found = await self._replica.after(stream, sequence, limit=limit)
+        return found or await self._primary.after(stream, sequence, limit=limit)
+
+    async def signed(self, stream: str) -> bytes | None:
+        """Return the newest digest that the replica has, or the primary's where it has none."""
+        return await self._replica.signed(stream) or await self._primary.signed(stream)
+
+    async def digests(self, stream: str, start: int, *, limit: int) -> Sequence[bytes]:
+        """Return digests of the replica, or of the primary where it has none of these pages."""
+        found = await self._replica.digests(stream, start, limit=limit)
+        return found or await self._primary.digests(stream, start, limit=limit)
+
+    async def sign(self, stream: str, index: int, line: bytes) -> None:
+        """Keep a digest at the primary."""
+        await self._primary.sign(stream, index, line)
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Watch the primary: a replica passes no notifications on."""

@@ -16,6 +16,7 @@ import uvicorn
 
 from ldes_server.app import create_app
 from ldes_server.fastlane import Lane, with_lane
+from ldes_server.live import Hub
 from ldes_server.model import Stream
 from ldes_server.posting import Door
 from ldes_server.responses import ReadyCache
@@ -83,12 +84,19 @@ async def serve(
     app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=render)
     app.state.door = address.door
     shelf: Shelf = app.state.shelf
+    live: Hub = app.state.site.live
+
+    def changed(stream: str) -> None:
+        shelf.changed(stream)
+        live.changed(stream)
+
     lane = Lane(cache)
     with _listen(address) as listener:
         server = _Server(_config(app, lane))
         async with asyncio.TaskGroup() as group:
             group.create_task(_until(stop, server), name="stop")
-            group.create_task(store.watch(shelf.changed, stop=stop), name="watch")
+            group.create_task(store.watch(changed, stop=stop), name="watch")
+            group.create_task(live.run(stop), name="live")
             group.create_task(_flush(lane, stop), name="flush")
             group.create_task(_announce(server, streams, address, stop=stop, ready=ready), name="announce")
             await server.serve(sockets=[listener])

@@ -16,7 +16,7 @@ from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
-from ldes_server.store import MemberStore, PageStore
+from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
@@ -29,7 +29,7 @@ CACHE_BYTES = 64 * 1024 * 1024
 _Version = tuple[int, int, int]
 
 
-class Store(PageStore, MemberStore, Protocol):
+class Store(PageStore, MemberStore, Timeline, History, Ledger, Protocol):
     """What the web side needs of a store."""
 
 

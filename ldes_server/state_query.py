@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ldes_server.negotiate import FORMATS
 from ldes_server.problems import Problem
-from ldes_server.query import TIME_FORM, read_moment, read_query
+from ldes_server.query import PLACE_FORM, TIME_FORM, read_moment, read_query
 from ldes_server.selection import Box, Selection
 
 _LISTED = ", ".join(FORMATS)
@@ -30,7 +30,8 @@ _LONGEST_IRI = 2_000
 
 # What may be asked of which address.
 ASKED: Mapping[str, Mapping[str, str]] = {
-    "/{stream}": {"format": FORMAT_FORM},
+    "/{stream}": {"since": PLACE_FORM, "at": TIME_FORM, "format": FORMAT_FORM},
+    "/{stream}/live": {"since": PLACE_FORM},
     "/{stream}/log": {"format": FORMAT_FORM},
     "/{stream}/log/{level}/{index}": {"format": FORMAT_FORM},
     "/{stream}/latest": PARAMETERS,

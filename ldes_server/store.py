@@ -1,4 +1,4 @@
-"""What the writer and the web side need of a store: four small protocols, one implementation (postgres_store.py)."""
+"""What the writer and the web side need of a store: small protocols, one implementation (postgres_store.py)."""
 
 from __future__ import annotations
 
@@ -123,4 +123,31 @@ class Timeline(Protocol):
 
     async def since(self, stream: str, moment: datetime) -> int | None:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
+        ...
+
+
+class History(Protocol):
+    """The log itself, read from any place on (`/live`). Raises `StoreError`."""
+
+    async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
+        """Return members with higher sequence numbers than this (-1: all) in order: the next ones, at most `limit`.
+
+        Some megabytes of bodies at most, but one member if there is one. No number is left out that is still kept.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """The digests of closed pages of the log (digests.py makes them). Raises `StoreError`."""
+
+    async def signed(self, stream: str) -> bytes | None:
+        """Return the digest of the newest page that has one, or None."""
+        ...
+
+    async def digests(self, stream: str, start: int, *, limit: int) -> Sequence[bytes]:
+        """Return the digests there are of the pages `start` to before `start + limit`, in order."""
+        ...
+
+    async def sign(self, stream: str, index: int, line: bytes) -> None:
+        """Keep the digest of a page for ever; one that is there stays."""
         ...

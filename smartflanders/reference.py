@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,10 @@ from ingest.schema import source_schema
 from ldes_server.app import create_app
 from ldes_server.declaration import NAMES, OPTIONS
 from ldes_server.declaration_schema import stream_schema
+from ldes_server.digests import GENESIS, PER_PART, sign
 from ldes_server.latest_shelf import LATEST_LIMIT
+from ldes_server.live import Limits
+from ldes_server.model import Published
 from ldes_server.negotiate import FORMATS, PLAIN, RDF_TYPES
 from ldes_server.plain import FIXED
 from ldes_server.shelf import Store
@@ -282,6 +286,45 @@ def http() -> str:
     )
 
 
+def live() -> str:
+    """Write the page of the live streams."""
+    limits = Limits()
+    figures = {
+        "{patience}": f"{limits.patience.total_seconds():g}",
+        "{heartbeat}": f"{limits.heartbeat.total_seconds():g}",
+        "{listeners}": f"{limits.listeners:,}",
+    }
+    return _filled(words.LIVE, figures)
+
+
+def digests() -> str:
+    """Write the page of the digests, with a line made as the server makes it."""
+    return _filled(words.DIGESTS, {"{lines}": f"{PER_PART:,}", "{example}": _line().decode()})
+
+
+def _filled(text: str, figures: Mapping[str, str]) -> str:
+    for slot, figure in figures.items():
+        text = text.replace(slot, figure)
+    return text
+
+
+def _line() -> bytes:
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    pair = [
+        Published(
+            sequence=number,
+            published_at=noon,
+            id=f"example/members/{number}",
+            entity="https://data.example.org/example/entities/1",
+            observed_at=noon,
+            point=None,
+            body=b'{"@id":"https://data.example.org/example/members/%d"}' % number,
+        )
+        for number in (0, 1)
+    ]
+    return sign(0, pair, previous=GENESIS)
+
+
 def routes() -> dict[str, str]:
     """Return the addresses that a site answers, each with what it gives."""
     paths = create_app([], cast("Store", None), base_url="https://data.example.org").openapi()["paths"]
@@ -297,6 +340,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "source-files.md": source_files,
     "stream-files.md": stream_files,
     "http.md": http,
+    "live.md": live,
+    "digests.md": digests,
 }
 _WRITTEN = "\n<!-- Written by `make docs` from the code; change it there. -->\n"
 

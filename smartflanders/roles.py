@@ -15,6 +15,7 @@ from ingest.mapping import compile_mapping
 from ingest.normalise import checkpoint_offset, run_normaliser
 from ingest.source import Source
 from ldes_server.building import run_views
+from ldes_server.digests import run_signing
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
@@ -77,6 +78,7 @@ def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
         loops[f"views {stream.name}"] = partial(_views, stream, tools)
     # With the writers, because what is written may go. One loop per stream: two plans may share a database.
     for stream in plan.streams:
+        loops[f"sign {stream.name}"] = partial(_sign, stream, tools)
         loops[f"expire {stream.name}"] = partial(_expire, plan, stream, tools)
     return loops
 
@@ -103,6 +105,10 @@ async def _write(stream: Stream, tools: Tools) -> None:
 
 async def _views(stream: Stream, tools: Tools) -> None:
     await run_views(stream, tools.store, stop=tools.stop, grace=tools.settings.view_grace)
+
+
+async def _sign(stream: Stream, tools: Tools) -> None:
+    await run_signing(stream, tools.store, stop=tools.stop)
 
 
 async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:

@@ -99,6 +99,13 @@ PAGE_SECONDS = _histogram(
     "outcome",
     buckets=_PAGE_BUCKETS,
 )
+LIVE_LISTENERS = _newest(
+    "sf_live_listeners", "Listeners of a live stream, of the web process that told last.", "stream"
+)
+LIVE_SENT = _counter("sf_live_events_total", "Members sent to listeners: members times listeners.", "stream")
+LIVE_ENDED = _counter(
+    "sf_live_ended_total", "Live streams that we ended; reason: slow, store, stopped.", "stream", "reason"
+)
 
 
 def render() -> tuple[bytes, str]:

@@ -169,3 +169,33 @@ WITH old AS (
 )
 INSERT INTO ldes.answers (stream, key, digest, status, media, body) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING
+
+-- name: after
+-- The members that come next behind a sequence number, in order: at most so many, and no more once the bodies before
+-- one have so many bytes. The length of a body is known without reading it.
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body
+FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence) - octet_length(body) AS before
+    FROM (
+        SELECT * FROM ldes.members
+        WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence > $2
+        ORDER BY sequence
+        LIMIT $3
+    ) AS following
+) AS weighed
+WHERE before < $4
+ORDER BY sequence
+
+-- name: signed
+-- The digest of the newest page of the log that has one.
+SELECT body FROM ldes.kept_pages
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AND level = 0 AND form = $2 AND base_url = ''
+ORDER BY index DESC
+LIMIT 1
+
+-- name: digests
+-- The digests of a range of pages of the log, in order.
+SELECT body FROM ldes.kept_pages
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AND level = 0 AND form = $2 AND base_url = ''
+    AND index >= $3 AND index < $4
+ORDER BY index

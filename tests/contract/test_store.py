@@ -1,4 +1,4 @@
-"""The store's contract: what MemberSink, PageStore, MemberStore and Timeline promise, whoever keeps them."""
+"""The store's contract: what the protocols of ldes_server/store.py promise, whoever keeps it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ldes_server.log_view import ROOT
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.selection import Box, Selection
-from ldes_server.store import MemberSink, MemberStore, PageStore, Timeline
+from ldes_server.store import History, Ledger, MemberSink, MemberStore, PageStore, Timeline
 from streams.errors import StoreError
 from streams.record import Point
 from vocab.model import Model
@@ -40,7 +40,7 @@ STREAM = Stream(
 )
 
 
-class Store(MemberSink, PageStore, MemberStore, Timeline, Protocol):
+class Store(MemberSink, PageStore, MemberStore, Timeline, History, Ledger, Protocol):
     """All that a store promises."""
 
 
@@ -372,3 +372,41 @@ async def test_a_writer_killed_in_its_transaction_leaves_nothing(store: Store, d
     assert await store.known("parking", {each.id for each in placed.members}) == frozenset()
     await store.append("parking", placed)
     assert await store.head("parking") == placed.head
+
+
+async def test_the_log_is_read_from_any_place_on(store: Store) -> None:
+    """`after` gives the next members in order, at most so many, whatever number they follow; none beyond the last."""
+    assert await store.after("parking", -1, limit=10) == []
+    await fill(store, 10)
+    for sequence in range(-1, 12):
+        for limit in (1, 3, 10, 100):
+            found = [member.sequence for member in await store.after("parking", sequence, limit=limit)]
+            assert found == list(range(sequence + 1, 10))[:limit]
+    assert list(await store.after("parking", 3, limit=2)) == list(members([4, 5]))
+    assert await store.after("parking", 2**62, limit=10) == []
+
+
+async def test_large_members_are_read_a_few_at_a_time(store: Store) -> None:
+    """A read has some megabytes at most, but one member at least, so nothing is left out and memory is bounded."""
+    base = await store.head("parking")
+    large = tuple(replace(each, body=b'{"@id":"%s"}' % (b"x" * 3_000_000)) for each in members(range(4)))
+    await store.append("parking", batch(base, large))
+    found, last = list[int](), -1
+    while got := await store.after("parking", last, limit=100):
+        assert len(got) <= 2
+        found += [member.sequence for member in got]
+        last = found[-1]
+    assert found == [0, 1, 2, 3]
+
+
+async def test_digests_are_kept_in_order(store: Store) -> None:
+    """Digests come back by the numbers of their pages; the newest is the one of the highest page; the first stays."""
+    await fill(store, 1)
+    assert await store.signed("parking") is None
+    assert list(await store.digests("parking", 0, limit=10)) == []
+    for index in (0, 1, 2, 10, 11):
+        await store.sign("parking", index, b"%d" % index)
+    await store.sign("parking", 1, b"other")
+    assert await store.signed("parking") == b"11"
+    assert list(await store.digests("parking", 1, limit=10)) == [b"1", b"2", b"10"]
+    assert list(await store.digests("parking", 2**63, limit=10)) == []

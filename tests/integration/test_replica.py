@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from ldes_server.postgres_store import PostgresStore
 from ldes_server.replica import ReplicaStore
 from ldes_server.serve import Address, serve
 from smartflanders.embedded import EmbeddedPostgres
+from streams.record import format_time
 from tests.conformance.kit import Site, members_of, two_streams
 from tests.support.replica import Replica, replica_of
 from tests.support.running import ROOT, free_port
@@ -114,6 +116,29 @@ def test_members_and_newest_states(site: ReplicaSite) -> None:
     assert site.get(f"/{NAME}/members/never", "text/turtle").status == 404
     assert site.get(f"/{NAME}/log/0/7", "text/turtle").status == 200
     assert member.id in site.get(f"/{NAME}/latest", "text/turtle").body.decode()
+
+
+def test_a_listener_gets_what_the_replica_lacks(site: ReplicaSite) -> None:
+    """From the first number on a listener gets the whole log, times lead to pages, though the replica lags behind."""
+    with urllib.request.urlopen(f"{site.base}/{NAME}/live?since=0", timeout=20) as answer:
+        found = list[int]()
+        while len(found) < 82:
+            line = answer.readline().decode()
+            assert line
+            if line.startswith("data: {"):
+                found.append(json.loads(line[6:])["sequence"])
+    assert found == list(range(82))
+    assert site.get(f"/{NAME}?since=80").headers["location"].endswith("/log/0/8")
+    newest = site.run(lambda store: store.after(NAME, 80, limit=1))[0]
+    query = f"since={format_time(newest.published_at)}"
+    assert site.get(f"/{NAME}?{query}").headers["location"].endswith("/log/0/8")
+
+
+def test_digests_are_read_wherever_they_are(site: ReplicaSite) -> None:
+    """Digests that only the primary has are served."""
+    site.run(lambda store: store.sign(NAME, 0, b'{"page":0,"last":9,"chain":"c"}'))
+    assert site.get(f"/{NAME}/digests/0").body == b'{"page":0,"last":9,"chain":"c"}\n'
+    assert b'"pages":1' in site.get(f"/{NAME}/digests").body
 
 
 def test_serve_reads_where_it_is_told(database_url: str, replica: Replica) -> None:
