@@ -22,8 +22,10 @@ PREFLIGHT: Final[Headers] = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
     (
         b"access-control-allow-headers",
-        b"Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, "
-        b"If-Modified-Since, If-None-Match, Last-Event-ID, Range",
+        (
+            b"Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, "
+            b"If-Modified-Since, If-None-Match, Last-Event-ID, Range"
+        ),
     ),
     (b"access-control-max-age", b"86400"),
 )
