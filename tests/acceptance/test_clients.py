@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,16 @@ def test_the_reference_client_replicates_every_stream_in_every_format(fed: Fed, 
         times = [node.one(GENERATED_AT) for node in found.values()]
         assert times == sorted(times)
     assert fed.proxy.served.keys() == {media_type}
+
+
+@pytest.mark.slow
+def test_the_reference_client_replicates_every_view(fed: Fed) -> None:
+    """From the root of any view of a stream ldes-client gets every member, with all that is said of it."""
+    fed.proxy.only(None)
+    roots = json.loads(crawl.fetch(f"{fed.root(STREAMS[0])}/log")[0])["views"]
+    assert len(roots) > 1
+    for view in roots:
+        same(members(parse(run_reference(view))), fed.expected[STREAMS[0]])
 
 
 @pytest.mark.slow
