@@ -14,8 +14,18 @@ from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.latest_shelf import LatestShelf
 from ldes_server.links import plain_address
+from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
-from ldes_server.negotiate import PAGE_TYPES, PLAIN, RDF_TYPES, STATE_TYPES, accepts_gzip, choose, is_current
+from ldes_server.negotiate import (
+    PAGE_FORMS,
+    PAGE_TYPES,
+    PLAIN,
+    RDF_TYPES,
+    STATE_TYPES,
+    accepts_gzip,
+    choose,
+    is_current,
+)
 from ldes_server.plain_shelf import PlainShelf
 from ldes_server.problems import Problem, unknown
 from ldes_server.query import read_query
@@ -235,7 +245,9 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    variant = _variant(request, PAGE_TYPES, asked_format(request.scope["query_string"]))
+    # Only the history is a line from leaf to leaf; pages of other views are RDF.
+    offers = PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS)
+    variant = _variant(request, offers, asked_format(request.scope["query_string"]))
     shelf = site.plain if variant.media in PLAIN else site.shelf
     ready = await shelf.page(name, page_id, variant)
     if isinstance(ready, PageId):
@@ -267,7 +279,7 @@ def _raw_path(request: Request) -> str:
 def _variant(request: Request, offers: Sequence[str], named: str | None = None) -> Variant:
     """Choose a representation: the one that the address `named`, else what the client accepts."""
     media = named or choose(_joined(request, "accept"), offers)
-    if media is None:
+    if media is None or media not in offers:
         plain = [offer for offer in offers if ";" not in offer]
         raise Problem(406, f"there is {', '.join(plain)}", fix=_ASK_AGAIN, near=plain)
     return Variant(media=media, gzip=accepts_gzip(_joined(request, "accept-encoding")), named=named is not None)

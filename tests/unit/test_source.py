@@ -52,6 +52,10 @@ PURE = (
     "ldes_server/log_view.py",
     "ldes_server/render.py",
     "ldes_server/negotiate.py",
+    "ldes_server/plain.py",
+    "ldes_server/links.py",
+    "ldes_server/selection.py",
+    "vocab/flat.py",
     "streams/record.py",
 )
 MOVING = {"asyncio", "aiohttp", "aiokafka", "asyncpg", "fastapi", "starlette", "uvicorn", "socket", "structlog", "time"}
