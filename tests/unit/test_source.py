@@ -64,6 +64,10 @@ PURE = (
     "ldes_server/fragmentations/wkt.py",
     "ldes_server/render.py",
     "ldes_server/negotiate.py",
+    "ldes_server/plain.py",
+    "ldes_server/links.py",
+    "ldes_server/selection.py",
+    "vocab/flat.py",
     "streams/record.py",
     "vocab/places.py",
 )
