@@ -102,6 +102,8 @@ class Hub:
 
         `count` members are published; where nobody listens yet, the ring begins shortly before that.
         """
+        if outlet.closed:
+            return
         channel = self._channels.get(stream)
         if channel is None:
             ring = Ring(max(0, count - self.limits.tail), capacity=self.limits.ring)

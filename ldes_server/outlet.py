@@ -34,10 +34,8 @@ class Outlet(asyncio.Protocol):
         self.closed = transport.is_closing()
 
     def on_lost(self, call: Callable[[], None]) -> None:
-        """Have this called when the connection has ended; at once if it has."""
+        """Have this called when the connection has ended; to be set before it has."""
         self._lost = call
-        if self.closed:
-            call()
 
     def write(self, data: bytes) -> None:
         """Send, or keep until the reader takes it; never waits."""
