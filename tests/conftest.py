@@ -25,6 +25,7 @@ from tests.support.broker import Kafka, KafkaUnavailableError
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the failure tests (tests/failures) try as hard as docs/reliability.md says."""
     parser.addoption("--long", action="store_true", help="run the failure tests in their long form: half an hour")
+    parser.addoption("--minutes", type=float, default=60.0, help="begin no further kill of a row after so long")
 
 
 @pytest.hookimpl(tryfirst=True)

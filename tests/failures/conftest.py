@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def form(pytestconfig: pytest.Config) -> Form:
     """Choose the form by --long."""
-    return Form(long=bool(pytestconfig.getoption("--long")))
+    return Form(long=pytestconfig.getoption("--long"), minutes=pytestconfig.getoption("--minutes"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Brokers killed, restarted, and all of them away; and a store that stands still while the brokers go on."""
+"""Three brokers under the platform: roles killed, brokers killed and away, a store that stands still, poison."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from tests.failures.killing import kill_each_role
+from tests.failures.poisoning import check, poison_everything
 from tests.failures.trial import Form, Trial
 from tests.support.broker import Broker, Kafka
-from tests.support.cluster import Cluster, until
+from tests.support.cluster import TAKEOVER, Cluster, until
 from tests.support.reader import Reader
 
 pytestmark = pytest.mark.slow
@@ -58,10 +60,16 @@ def recover(brokers: Kafka, *dead: Broker) -> None:
     until(lambda: in_sync(brokers), within=_IN_SYNC_WITHIN, what="brokers in sync")
 
 
+def test_roles_killed_on_brokers(on_brokers: tuple[Cluster, Reader], form: Form, chance: Random) -> None:
+    """Each role is killed 5 times (long: 100) over three brokers: nothing lost, doubled or changed."""
+    with Trial("roles killed, three brokers", *on_brokers, within=2 * TAKEOVER) as trial:
+        kill_each_role(trial, chance, form.rounds(5, 100))
+
+
 def test_broker_leader_killed(on_brokers: tuple[Cluster, Reader], brokers: Kafka, form: Form) -> None:
     """The broker that takes the appends is killed; another one takes over, and the dead one comes back."""
     with Trial("broker leader killed", *on_brokers, within=20) as trial:
-        for _ in range(form.times(1, 10)):
+        for _ in form.rounds(1, 10):
             victim = leader(brokers)
             victim.kill()
             trial.kills += 1
@@ -72,7 +80,8 @@ def test_broker_leader_killed(on_brokers: tuple[Cluster, Reader], brokers: Kafka
 def test_broker_restarted(on_brokers: tuple[Cluster, Reader], brokers: Kafka, form: Form) -> None:
     """Each broker in turn is stopped in order and started again, as in an upgrade."""
     with Trial("brokers restarted one by one", *on_brokers, within=20) as trial:
-        for broker in brokers.brokers * form.times(1, 3):
+        for number in form.rounds(3, 9):
+            broker = brokers.brokers[number % 3]
             broker.stop()
             trial.steady()
             recover(brokers, broker)
@@ -116,11 +125,18 @@ def test_store_blocked(on_brokers: tuple[Cluster, Reader], form: Form) -> None:
         trial.steady()
 
 
+def test_poison_on_brokers(on_brokers: tuple[Cluster, Reader], brokers: Kafka, form: Form) -> None:
+    """Garbage on every Kafka topic, without keys, values and header values: counted, and everything goes on."""
+    with Trial("poison on each topic, three brokers", *on_brokers, within=30) as trial:
+        poison_everything(trial, brokers.servers)
+        check(trial)
+
+
 @pytest.mark.long
 def test_everything_at_random(on_brokers: tuple[Cluster, Reader], brokers: Kafka, chance: Random, form: Form) -> None:
     """Roles and brokers are killed in random order, never two brokers at once: nothing lost, doubled or changed."""
     with Trial("roles and brokers killed in random order", *on_brokers, within=30) as trial:
-        for _ in range(form.times(1, 25)):
+        for _ in form.rounds(1, 25):
             time.sleep(chance.uniform(0.05, 2))
             name = chance.choice(["broker", *trial.cluster.roles])
             if name == "broker":

@@ -13,6 +13,7 @@ import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
 from tests.failures.disk import Disk
+from tests.failures.poisoning import check, poison_everything
 from tests.failures.trial import Form, Trial
 from tests.support.cluster import EVERYBODY, WORKERS, Cluster, until
 from tests.support.reader import Reader
@@ -46,7 +47,7 @@ def test_database_killed(
 ) -> None:
     """PostgreSQL is killed with SIGKILL 2 times (long: 20) and started again a moment later."""
     with Trial("PostgreSQL killed", *on_database, within=20) as trial:
-        for _ in range(form.times(2, 20)):
+        for _ in form.rounds(2, 20):
             time.sleep(chance.uniform(0.05, 1))
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
@@ -85,3 +86,10 @@ def test_disk_full(on_database: tuple[Cluster, Reader], server: EmbeddedPostgres
         trial.steady()
         print(f"\n  {refused} writes refused; PostgreSQL {'had stopped itself' if ended else 'went on by itself'}")
         assert refused
+
+
+def test_poison_on_database(on_database: tuple[Cluster, Reader], form: Form) -> None:
+    """Garbage on every topic in PostgreSQL: counted, and everything goes on."""
+    with Trial("poison on each topic, log in PostgreSQL", *on_database, within=30) as trial:
+        poison_everything(trial, None)
+        check(trial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -20,17 +20,22 @@ _CATCH_UP = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How hard a row tries: the short form runs with all tests, the long one by `make failures`."""
+    """How hard a row tries: the short form runs with all tests, the long one by `make failures`, bounded in minutes."""
 
     long: bool
+    minutes: float
 
     def of(self, short: float, long: float) -> float:
         """Choose a number."""
         return long if self.long else short
 
-    def times(self, short: int, long: int) -> int:
-        """Choose a count."""
-        return long if self.long else short
+    def rounds(self, short: int, long: int) -> Iterator[int]:
+        """Count so many rounds, fewer where the time ends before."""
+        end = time.monotonic() + 60 * self.minutes
+        for number in range(long if self.long else short):
+            if time.monotonic() > end:
+                return
+            yield number
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from urllib.error import HTTPError
 
 import asyncpg
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from smartflanders.roles import ROLES
 from streams.lease import lease_key
@@ -179,10 +180,12 @@ class Cluster:
             "SF_DATABASE_URL": dsn,
             "SF_BASE_URL": self.base,
             "SF_LOG_LEVEL": "debug",
+            "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
             **(environ or {}),
         }
 
     def __enter__(self) -> Self:
+        (self.folder / "metrics").mkdir()
         told = f"--ledger={self.account.file}"
         self.city = Started(self.folder, "simulate", *self._options.arguments(), told, environ={})
         try:
@@ -257,6 +260,15 @@ class Cluster:
             for process in processes
             if process.status() is not None
         ]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a number that the processes of all roles have counted together, living and dead; 0 for none."""
+        text = self.doors.fetch(f"{self.base}/metrics", "text/plain")[0].decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == name and labels.items() <= sample.labels.items():
+                    return float(sample.value)
+        return 0.0
 
     def said(self, words: str) -> int:
         """Count in what the living processes of the roles said."""
