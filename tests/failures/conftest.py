@@ -61,22 +61,24 @@ def on_brokers(
 ) -> Iterator[tuple[Cluster, Reader]]:
     """Run two of each role on three brokers."""
     environ = {"SF_LOG": f"kafka://{brokers.servers}", "SF_KAFKA_REPLICATION": "3"}
-    with running(server, tmp_path_factory.mktemp("platform"), environ) as pair:
+    with running(server, tmp_path_factory.mktemp("platform"), environ, City(lanes=LANES)) as pair:
         yield pair
 
 
 @pytest.fixture(scope="module")
 def on_database(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Reader]]:
     """Run two of each role on a log in PostgreSQL."""
-    with running(server, tmp_path_factory.mktemp("platform"), {}) as pair:
+    with running(server, tmp_path_factory.mktemp("platform"), {}, City(lanes=LANES)) as pair:
         yield pair
 
 
 @contextmanager
-def running(server: EmbeddedPostgres, folder: Path, environ: Mapping[str, str]) -> Iterator[tuple[Cluster, Reader]]:
+def running(
+    server: EmbeddedPostgres, folder: Path, environ: Mapping[str, str], city: City
+) -> Iterator[tuple[Cluster, Reader]]:
     """Run two of each role, and a reader that remembers every final page."""
     with ExitStack() as stack:
         dsn = make_database(server, f"platform_{uuid.uuid4().hex}")
-        cluster = stack.enter_context(Cluster(folder, dsn, city=City(lanes=LANES), environ=environ))
+        cluster = stack.enter_context(Cluster(folder, dsn, city=city, environ=environ))
         reader = Reader(base=cluster.base, streams=STREAMS, fetched=cluster.doors.fetch)
         yield cluster, stack.enter_context(reading(reader))

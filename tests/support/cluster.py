@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from smartflanders.roles import ROLES
 from streams.lease import lease_key
-from tests.support import crawl
+from tests.support import crawl, ledger
 from tests.support.account import Account
 from tests.support.running import ROOT, free_port
 
@@ -141,8 +141,8 @@ class Doors:
         raise failure
 
     def members(self, stream: str) -> list[dict[str, Any]]:
-        """Replicate a whole feed."""
-        return crawl.members(f"{self.base}/{stream}/log", fetch=self.fetch)
+        """Replicate a whole feed; of each member what is compared."""
+        return crawl.members(f"{self.base}/{stream}/log", fetch=self.fetch, keep=ledger.slim)
 
     def newest(self, stream: str) -> str:
         """Return the observed time of the newest member that a reader of the root finds; empty when there is none."""

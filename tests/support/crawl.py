@@ -47,9 +47,11 @@ def crawl(root: str, *, fetch: Fetch = fetch) -> Iterator[Fetched]:
                 waiting.append(relation["node"])
 
 
-def members(root: str, *, fetch: Fetch = fetch) -> list[dict[str, Any]]:
-    """Return every member of a view, in the order of the sequence numbers."""
-    found = [member for page in crawl(root, fetch=fetch) for member in page.document.get("member", [])]
+def members(
+    root: str, *, fetch: Fetch = fetch, keep: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> list[dict[str, Any]]:
+    """Return what `keep` keeps of every member of a view, in the order of the sequence numbers."""
+    found = [keep(member) for page in crawl(root, fetch=fetch) for member in page.document.get("member", [])]
     return sorted(found, key=lambda member: int(member["sequence"]))
 
 
