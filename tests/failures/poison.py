@@ -52,8 +52,11 @@ def write(records: Sequence[Poison], topic: str, *, dsn: str, brokers: str | Non
 async def _to_kafka(records: Sequence[Poison], topic: str, brokers: str) -> None:
     async with AIOKafkaProducer(bootstrap_servers=brokers.split(",")) as producer:
         for record in records:
+            batch = producer.create_batch()
             headers = list(record.headers.items())
-            await producer.send_and_wait(topic, value=record.value, key=record.key, headers=headers, partition=0)
+            batch.append(key=record.key, value=record.value, timestamp=None, headers=headers)
+            batch.close()
+            await (await producer.send_batch(batch, topic, partition=0))
 
 
 async def _to_postgres(records: Sequence[Poison], topic: str, dsn: str) -> None:
