@@ -47,9 +47,9 @@ def test_endurance(
                 else:
                     trial.kill(kind, chance.choice(cluster.roles[kind])).ready()
                 trial.steady()
-                told = cluster.account.count("miv-verkeersdata")
+                told = cluster.account.count("miv-verkeersdata") - before
                 print(
-                    f"  {time.monotonic() - began:.0f} s: {kind} killed, {trial.waits[-1]:.1f} s, {told} told",
+                    f"  {time.monotonic() - began:.0f} s: {kind} killed, news after {trial.waits[-1]:.1f} s; {told} told",
                     flush=True,
                 )
             time.sleep(max(0.0, began + 60 * MINUTES - time.monotonic()))
