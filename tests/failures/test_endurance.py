@@ -34,7 +34,7 @@ def test_endurance(
         reader.forms = reader.forms[:2]
         killed: Counter[str] = Counter()
         with Trial("endurance", cluster, reader, within=60) as trial:
-            began, before = time.monotonic(), cluster.account.read().count("miv-verkeersdata")
+            began, before = time.monotonic(), cluster.account.read().documents("miv-verkeersdata")
             for number in range(round(60 / _WINDOW * MINUTES)):
                 time.sleep(max(0.0, began + number * _WINDOW + chance.uniform(0, 10) - time.monotonic()))
                 kind = chance.choice((*EVERYBODY, "broker"))
@@ -47,14 +47,14 @@ def test_endurance(
                 else:
                     trial.kill(kind, chance.choice(cluster.roles[kind])).ready()
                 trial.steady()
-                told = cluster.account.count("miv-verkeersdata") - before
+                told = cluster.account.documents("miv-verkeersdata") - before
                 print(
-                    f"  {time.monotonic() - began:.0f} s: {kind} killed, news after {trial.waits[-1]:.1f} s; {told} told",
+                    f"  {time.monotonic() - began:.0f} s: {kind} killed, news after {trial.waits[-1]:.1f} s; {told} documents",
                     flush=True,
                 )
             time.sleep(max(0.0, began + 60 * MINUTES - time.monotonic()))
             lasted = time.monotonic() - began
             cluster.city.stop()
             print(f"\n  {dict(killed)} in {lasted:.0f} s, then the city fell silent; ", end="")
-            told = cluster.account.read().count("miv-verkeersdata") - before
-            print(f"{told} items told, {60 * told / lasted / 4254:.2f} documents of 4,254 lanes a minute", end="")
+            told = cluster.account.read().documents("miv-verkeersdata") - before
+            print(f"{told} documents of {MIV.lanes} lanes told, {60 * told / lasted:.2f} a minute", end="")

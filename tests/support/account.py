@@ -96,6 +96,10 @@ class Account:
         """Return how many facts a source told."""
         return len(self._facts[source])
 
+    def documents(self, source: str) -> int:
+        """Return how many different documents a source handed over."""
+        return len({etag for told_by, etag in self._bodies.values() if told_by == source})
+
     def due(self, stream: str) -> set[Fact]:
         """Return what must be published: what certainly arrived and, of car parks, differs from what was before."""
         due: set[Fact] = set()
