@@ -4,9 +4,10 @@ PYTHON ?= python3
 PORT ?= 8080
 KAFKA_PORT ?= 9092
 DATA ?= .data
+MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: help up kafka test quick check bench docs lock clean
+.PHONY: help up kafka test quick failures endure check bench docs lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -32,6 +33,12 @@ test: .venv/dev.stamp ## run everything that guards the code: checks, then all t
 
 quick: .venv/dev.stamp ## run the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow and not benchmark"
+
+failures: .venv/dev.stamp ## kill, pause and starve everything in turn, an hour: make failures ONLY=brokers_down MINUTES=5
+	@$(BIN)/python -m pytest tests/failures --long --minutes $(MINUTES) -s -p no:randomly $(if $(ONLY),-k $(ONLY))
+
+endure: .venv/dev.stamp ## ten minutes of real traffic on three brokers with two random kills a minute, then compare
+	@$(BIN)/python -m pytest tests/failures --long -s -k endurance
 
 check: .venv/dev.stamp ## lint, types, layering, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -11,9 +11,15 @@ from ingest.decoders.table import decode
 from ingest.paths import dig, parse_path
 from ingest.source import Lookup
 from streams.log import Log
+from streams.logs import logger
 from streams.record import Entry, Payload, raw_topic
 
 Rows = Mapping[str, Any]
+
+# Documents read at once while the newest good one is looked for; the largest are half a megabyte.
+_AT_ONCE = 20
+
+_log = logger(__name__)
 
 
 def build_table(payload: Payload, lookup: Lookup) -> Rows:
@@ -38,7 +44,8 @@ class Lookups:
     async def refresh(self) -> list[str]:
         """Read what changed; return the sources that a required table still waits for.
 
-        A new document without a single row (an error page) leaves the table as it was.
+        A new document without a single row (an error page, a record that is no document) leaves the table as it was;
+        where there is none yet, because this process has just begun, the newest one that has rows is looked for.
         """
         missing = []
         for name, lookup in self._lookups.items():
@@ -50,8 +57,32 @@ class Lookups:
         return missing
 
     async def _read(self, name: str, entry: Entry) -> None:
-        payload = Payload.from_record(entry.record)
-        rows = await asyncio.to_thread(build_table, payload, self._lookups[name])
-        if rows or (name not in self.tables and not self._lookups[name].required):
+        lookup = self._lookups[name]
+        rows = await asyncio.to_thread(_rows, entry, lookup)
+        if not rows and name not in self.tables:
+            rows = await self._before(lookup, end=entry.offset)
+        if rows or (name not in self.tables and not lookup.required):
             self.tables[name] = rows
         self._offsets[name] = entry.offset
+
+    async def _before(self, lookup: Lookup, *, end: int) -> Rows:
+        """Read the newest table there is before an entry; the raw topic is as short as its source is quiet."""
+        found: Rows = {}
+        if end <= 0:
+            return found
+        async for entries in self._log.read(raw_topic(lookup.source), after=-1, limit=_AT_ONCE):
+            for entry in entries:
+                if entry.offset >= end:
+                    return found
+                found = await asyncio.to_thread(_rows, entry, lookup) or found
+        return found
+
+
+def _rows(entry: Entry, lookup: Lookup) -> Rows:
+    try:
+        return build_table(Payload.from_record(entry.record), lookup)
+    except Exception as error:  # noqa: BLE001 - whatever somebody else wrote there is no table, and not our end
+        _log.warning(
+            "no lookup table", source=lookup.source, offset=entry.offset, error=f"{type(error).__name__}: {error}"
+        )
+        return {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import orjson
 
@@ -12,6 +13,7 @@ from ldes_server.model import Bound, Page, Published, Relation, RelationType
 from ldes_server.negotiate import Form
 from streams.record import format_time
 from vocab.context import Writer
+from vocab.errors import MemberError
 from vocab.flat import Flat
 
 TREE = "https://w3id.org/tree#"
@@ -64,6 +66,17 @@ def member_iri(member: Published) -> bytes:
     return member.body[start : member.body.index(b'"', start)]
 
 
+def _as_rdf(member: Published, write: Callable[[bytes], bytes]) -> bytes:
+    """Write a member as RDF; of one that no form but JSON-LD can express, only what the log knows.
+
+    Our own normalisers make none. Others may write to a member topic, and one such record must not cost a page.
+    """
+    try:
+        return write(full_body(member))
+    except MemberError:
+        return write(full_body(replace(member, body=b'{"@id":"%s"}' % member_iri(member))))
+
+
 def render_page(page: Page, form: Form, *, frame: Frame) -> bytes:
     """Render a page in one form. The same page gives the same bytes for ever; all forms say the same (HTTP-04)."""
     return _PAGES[form](page, frame)
@@ -75,8 +88,8 @@ def render_member(member: Published, form: Form, *, frame: Frame) -> bytes:
     if form is Form.JSONLD:
         return b'{"@context":%s,%s\n' % (frame.member_context, body[1:])
     if form is Form.TURTLE:
-        return frame.prefixes + frame.writer.turtle(body)
-    return frame.writer.ntriples(body, scope=f"m{member.sequence}")
+        return frame.prefixes + _as_rdf(member, frame.writer.turtle)
+    return _as_rdf(member, partial(frame.writer.ntriples, scope=f"m{member.sequence}"))
 
 
 def render_members(members: Sequence[Published], form: Form, *, frame: Frame) -> bytes:
@@ -239,7 +252,7 @@ def _turtle_members(members: Sequence[Published], frame: Frame) -> Iterator[byte
     link = f"<{frame.iri}> <{TREE}member> <".encode()
     for member in members:
         yield link + member_iri(member) + b"> .\n"
-        yield frame.writer.turtle(full_body(member))
+        yield _as_rdf(member, frame.writer.turtle)
 
 
 def _line_members(members: Sequence[Published], frame: Frame) -> Iterator[bytes]:
@@ -247,7 +260,7 @@ def _line_members(members: Sequence[Published], frame: Frame) -> Iterator[bytes]
     for member in members:
         yield link + member_iri(member) + b"> .\n"
         # A scope of its own keeps blank nodes from being shared between members (LDES-15).
-        yield frame.writer.ntriples(full_body(member), scope=f"m{member.sequence}")
+        yield _as_rdf(member, partial(frame.writer.ntriples, scope=f"m{member.sequence}"))
 
 
 def _page_iri(page: Page, frame: Frame) -> str:

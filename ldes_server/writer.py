@@ -26,6 +26,7 @@ from streams.metrics import (
     WRITE_SECONDS,
 )
 from streams.record import Entry, Member, members_topic
+from vocab.lexical import is_iri
 
 # At most this many members in one transaction: 2,000 reach 0.9 of the rate of 10,000 and hold the stream's lock for
 # 20 ms instead of 100; when less is there, less is taken, so a quiet stream waits for nobody.
@@ -87,9 +88,14 @@ def _member(entry: Entry) -> tuple[Member, Mapping[str, Any]] | None:
         body = orjson.loads(member.body)
     except (ValueError, KeyError, OverflowError):
         return None
-    if not RESERVED.isdisjoint(body):
+    if not RESERVED.isdisjoint(body) or not _is_named(member.body, body["@id"]):
         return None
     return (member, body) if _is_address(member.id) and _is_address(member.entity) else None
+
+
+def _is_named(packed: bytes, iri: object) -> bool:
+    # Pages take the IRI from the start of the body as it stands, and put it between angle brackets.
+    return isinstance(iri, str) and is_iri(iri) and packed.startswith(b'{"@id":"%s"' % iri.encode())
 
 
 def _is_address(text: str) -> bool:

@@ -146,10 +146,13 @@ def entries_of(found: Iterable[Any]) -> list[Entry]:
         if it.timestamp != stamp:
             at, stamp = EPOCH + timedelta(milliseconds=it.timestamp), it.timestamp
         record = _new(Record)
-        # Others may write records without a key or value; to us those are empty.
+        # Others may write records without a key, a value or that of a header; to us those are empty.
+        headers = dict(it.headers)
+        if None in headers.values():
+            headers = {name: value or b"" for name, value in headers.items()}
         _set_key(record, it.key or b"")
         _set_value(record, it.value or b"")
-        _set_headers(record, dict(it.headers))
+        _set_headers(record, headers)
         entry = _new(Entry)
         _set_offset(entry, it.offset)
         _set_at(entry, at)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from streams.errors import SmartFlandersError
+from streams.errors import LogError, SmartFlandersError, StoreError
 from streams.logs import bind, logger
 from streams.metrics import RESTARTS
 
@@ -21,16 +21,22 @@ Job = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long a failed job rests: `first`, doubled each time up to `most`; a good run of `healthy` starts anew."""
+    """How long a failed job rests: `first`, doubled each time up to a limit; a good run of `healthy` starts anew.
+
+    The limit is `most` where a publisher failed, who must not be knocked at for ever, and `own` where our own log or
+    store did: everything waits for those, and they are back to work within that time after they came back.
+    """
 
     first: timedelta = timedelta(milliseconds=500)
     most: timedelta = timedelta(seconds=60)
+    own: timedelta = timedelta(seconds=5)
     healthy: timedelta = timedelta(seconds=60)
 
-    def pause(self, failures: int) -> timedelta:
+    def pause(self, failures: int, error: Exception | None = None) -> timedelta:
         """Return the rest after this many failures in a row; half of it random, so that jobs do not fail in step."""
-        # The exponent is capped where the doubling has passed any sensible `most`.
-        whole = min(self.first * 2.0 ** min(failures - 1, 30), self.most)
+        limit = min(self.own, self.most) if isinstance(error, LogError | StoreError) else self.most
+        # The exponent is capped where the doubling has passed any sensible limit.
+        whole = min(self.first * 2.0 ** min(failures - 1, 30), limit)
         return whole * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, protects nothing
 
 
@@ -83,7 +89,7 @@ async def _keep_running(name: str, job: Job, *, stop: asyncio.Event, backoff: Ba
             if not error.retriable:
                 raise _final(name, error) from error
             failed = 1 if clock() - began >= backoff.healthy.total_seconds() else failed + 1
-            pause = backoff.pause(failed)
+            pause = backoff.pause(failed, error)
             RESTARTS.labels(job=name).inc()
             _log.warning("job failed", job=name, error=str(error), again_in=round(pause.total_seconds(), 3))
             await _rest(pause, stop)

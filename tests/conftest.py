@@ -22,6 +22,12 @@ from streams.migrate import migrate
 from tests.support.broker import Kafka, KafkaUnavailableError
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the failure tests (tests/failures) try as hard as docs/reliability.md says."""
+    parser.addoption("--long", action="store_true", help="run the failure tests in their long form: half an hour")
+    parser.addoption("--minutes", type=float, default=60.0, help="begin no further kill of a row after so long")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Give each run a temporary folder of its own.
@@ -75,6 +81,13 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     _run(_execute(postgres.dsn, f"CREATE DATABASE {name} TEMPLATE template_smartflanders"))
     yield database_of(postgres, name)
     _run(_execute(postgres.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def make_database(server: EmbeddedPostgres, name: str) -> str:
+    """Make a migrated database on a server of the test's own and return its address."""
+    _run(_execute(server.dsn, f"CREATE DATABASE {name}"))
+    _run(migrate(database_of(server, name)))
+    return database_of(server, name)
 
 
 def start_kafka(

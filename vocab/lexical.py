@@ -44,6 +44,11 @@ def is_plain(iri: str) -> bool:
     return _PLAIN.fullmatch(iri) is not None
 
 
+def is_iri(text: str) -> bool:
+    """Whether `text` is absolute and stands between angle brackets as it is, without any escaping."""
+    return is_plain(text) or (is_absolute(text) and _NOT_IN_IRI.search(text) is None)
+
+
 def is_language(tag: str) -> bool:
     """Whether `tag` has the form of a language tag (BCP 47), which both grammars demand after the `@`."""
     return _LANGUAGE.fullmatch(tag) is not None

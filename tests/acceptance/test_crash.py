@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +14,7 @@ import psutil
 import pytest
 
 from tests.support import crawl, ledger
+from tests.support.reader import Reader, reading
 from tests.support.running import Running, free_port
 
 pytestmark = pytest.mark.slow
@@ -26,10 +23,7 @@ SEED = 20261123
 ROUNDS = 4
 # Fifty kills, each kind several times; the backends are whatever works below the postmaster.
 KILLS = {"supervisor": 8, "pipeline": 10, "web": 8, "simulate": 8, "postmaster": 8, "backend": 8}
-FORMS = ("application/ld+json", "text/turtle", "application/n-triples")
 STREAMS = ("gent-parking", "miv-verkeer", "miv-meetpunten")
-# What a server that dies in the middle of an answer looks like.
-BROKEN = (OSError, http.client.HTTPException, ValueError)
 
 
 def processes(running: Running) -> dict[str, list[psutil.Process]]:
@@ -47,69 +41,6 @@ def processes(running: Running) -> dict[str, list[psutil.Process]]:
                 elif len(argv) > 3 and argv[3] in found:
                     found[argv[3]].append(child)
     return found
-
-
-@dataclass(slots=True)
-class Reader:
-    """Fetches final pages all the while in every form, keeps their bytes, and compares when it meets them again."""
-
-    base: str
-    kept: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    changed: list[tuple[str, str]] = field(default_factory=list)
-    broken: int = 0
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Read on until told to end, whatever the server does."""
-        while not self.ended.wait(0.2):
-            for stream in STREAMS:
-                try:
-                    self.look(f"{self.base}/{stream}/log")
-                except BROKEN:
-                    self.broken += 1
-
-    def look(self, root: str) -> None:
-        """Fetch what is final below a root and not kept yet, and one page that is."""
-        waiting = [root]
-        while waiting and not self.ended.is_set():
-            url = waiting.pop()
-            document = json.loads(self.fetch(url, FORMS[0]))
-            if url != root and document["view"].get("immutable"):
-                for form in FORMS[1:]:
-                    self.fetch(url, form)
-            nodes = [relation["node"] for relation in document["view"].get("relation", [])]
-            waiting += [node for node in nodes if (node, FORMS[-1]) not in self.kept or "/log/0/" not in node]
-
-    def fetch(self, url: str, form: str) -> bytes:
-        """Fetch a page; a final one is kept, and must never be another again."""
-        body, headers = crawl.fetch(url, form)
-        if "immutable" in headers["cache-control"] and self.kept.setdefault((url, form), body) != body:
-            self.changed.append((url, form))
-        return body
-
-    def wait_for_more(self) -> None:
-        """Wait, not for long, until another final page was fetched: the next kill shall meet a reader at work."""
-        have, deadline = len(self.kept), time.monotonic() + 6
-        while len(self.kept) <= have and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-    def compare(self) -> None:
-        """Fetch every page again that was ever final."""
-        for url, form in list(self.kept):
-            self.fetch(url, form)
-
-
-@contextlib.contextmanager
-def reading(base: str) -> Iterator[Reader]:
-    """Read in the background."""
-    reader = Reader(base=base)
-    thread = threading.Thread(target=reader.run)
-    thread.start()
-    try:
-        yield reader
-    finally:
-        reader.ended.set()
-        thread.join()
 
 
 @dataclass(slots=True)
@@ -187,7 +118,7 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         running = playing.launch()
         started = time.monotonic()
         try:
-            with reading(running.base) as reader:
+            with reading(Reader(base=running.base, streams=STREAMS)) as reader:
                 for turn, kind in enumerate(kills):
                     if turn >= len(kills) // 2:
                         reader.wait_for_more()

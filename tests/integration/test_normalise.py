@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from ingest.lookup import Lookups
 from ingest.mapping import compile_mapping
 from ingest.memory import Memory
 from ingest.normalise import normalise, run_normaliser
@@ -123,6 +124,32 @@ async def test_a_crash_before_the_checkpoint_makes_identical_members(log: Postgr
     found = await records(log, members_topic(source.stream))
     assert len(found) == 4
     assert found[:2] == found[2:]
+
+
+@pytest.mark.parametrize("poison", [Record(key=b"", value=b""), Record(key=b"\xff", value=b"\x00")])
+async def test_a_lookup_outlives_what_is_no_document(log: PostgresLog, poison: Record) -> None:
+    """A record that is no document leaves a lookup's table as it was; a normaliser that begins finds the one before."""
+    source = pilot(TRAFFIC)
+    await publish(log, "miv-configuratie", document("miv-configuratie.xml"))
+    await log.append(raw_topic("miv-configuratie"), [poison])
+    await publish(log, source.name, document("miv-verkeersdata.xml"))
+    await until_done(log, source, offset=0)
+    assert await records(log, members_topic(source.stream))
+
+
+async def test_a_lookup_without_a_document_before_waits(log: PostgresLog) -> None:
+    """With nothing but garbage there is no table yet, and the first document ends the waiting."""
+    source = pilot(TRAFFIC)
+    lookups = Lookups(source.lookups, log)
+    for _ in range(2):
+        await log.append(raw_topic("miv-configuratie"), [Record(key=b"", value=b"")])
+        assert await lookups.refresh() == ["miv-configuratie"]
+    await publish(log, "miv-configuratie", document("miv-configuratie.xml"))
+    assert await lookups.refresh() == []
+    await log.append(raw_topic("miv-configuratie"), [Record(key=b"", value=b"")])
+    rows = lookups.tables["lane"]
+    assert await lookups.refresh() == []
+    assert lookups.tables["lane"] is rows
 
 
 async def test_an_unreadable_checkpoint_starts_over(log: PostgresLog) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,10 @@ def fetch(url: str, accept: str = "application/ld+json") -> tuple[bytes, dict[st
         return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
 
-def crawl(root: str) -> Iterator[Fetched]:
+Fetch = Callable[[str], tuple[bytes, dict[str, str]]]
+
+
+def crawl(root: str, *, fetch: Fetch = fetch) -> Iterator[Fetched]:
     """Yield every page below a root, the root first, each once, following relations in order."""
     waiting, seen = [root], {root}
     while waiting:
@@ -44,9 +47,11 @@ def crawl(root: str) -> Iterator[Fetched]:
                 waiting.append(relation["node"])
 
 
-def members(root: str) -> list[dict[str, Any]]:
-    """Return every member of a view, in the order of the sequence numbers."""
-    found = [member for page in crawl(root) for member in page.document.get("member", [])]
+def members(
+    root: str, *, fetch: Fetch = fetch, keep: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> list[dict[str, Any]]:
+    """Return what `keep` keeps of every member of a view, in the order of the sequence numbers."""
+    found = [keep(member) for page in crawl(root, fetch=fetch) for member in page.document.get("member", [])]
     return sorted(found, key=lambda member: int(member["sequence"]))
 
 

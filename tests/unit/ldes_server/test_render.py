@@ -142,3 +142,20 @@ def test_nesting_keeps_every_node() -> None:
         "r": [{"@list": [{"@id": "_:c", "p": [{"@value": 2}]}]}],
         "@included": [{"@id": "_:lost", "p": [{"@value": 3}]}],
     }
+
+
+@pytest.mark.parametrize("form", [Form.TURTLE, Form.NTRIPLES])
+def test_a_member_that_only_json_can_express_costs_no_page(form: Form) -> None:
+    """Where somebody else's record uses what RDF forms here do not express, its link and stamp stay, and the others."""
+    stream = two_streams()[0]
+    first, second = make_members(stream, range(2), BASE)
+    foreign = first.body[:-1] + b',"@type":[{"@value":7}]}'
+    page = Page(id=PageId(level=0, index=0), final=False, version=2, members=(replace(first, body=foreign), second))
+    frame = FRAMES[stream.name]
+    text = render_page(page, form, frame=frame)
+    plain = render_page(replace(page, members=(first, second)), form, frame=frame)
+    assert render_member(second, form, frame=frame).splitlines()[-1] in text
+    for member in (first, second):
+        assert b"member> <" + member_iri(member) + b"> ." in text
+    assert len(text) < len(plain)
+    assert b"generatedAtTime" in render_member(replace(first, body=foreign), form, frame=frame)

@@ -64,7 +64,7 @@ def test_members_are_numbered_densely_from_the_head() -> None:
 
 def test_a_member_is_published_as_it_came() -> None:
     """Id, entity, observed time, place and body reach the store unchanged."""
-    made = member("x/é ü'\"\\%2F")
+    made = member(0, id="s/members/x/é ü'\"\\%2F", body='{"@id":"https://example.org/é","name":"a \\"b\\""}'.encode())
     [published] = place([entry(0, made)], STREAM, head=Head(), known=()).members
     assert (published.id, published.entity, published.observed_at, published.point, published.body) == (
         made.id, made.entity, made.observed_at, made.point, made.body,
@@ -97,11 +97,18 @@ def test_a_batch_of_duplicates_only_moves_the_position() -> None:
         replace(member().to_record(), key=b""),
         replace(member().to_record(), key=b"https://example.org/" + b"e" * 2000),
         replace(member().to_record(), value=b"<html>"),
-        replace(member().to_record(), value=b'{"@id":"x" oops}'),
+        replace(member().to_record(), value=b'{"@id":"https://example.org/a" oops}'),
         replace(member().to_record(), value=b'{"@id":"x\xff"}'),
-        replace(member().to_record(), value=b'{"@id":"x","sequence":3}'),
-        replace(member().to_record(), value=b'{"@id":"x","generatedAtTime":"2026-01-01T00:00:00Z"}'),
-        replace(member().to_record(), value=b'{"@id":"x","@context":{}}'),
+        replace(member().to_record(), value=b'{"@id":"x"}'),
+        replace(member().to_record(), value=b'{"@id":""}'),
+        replace(member().to_record(), value=b'{"@id":"https://example.org/ > <a"}'),
+        replace(member().to_record(), value=b'{"@id":"https://example.org/a","@id":"https://example.org/b"}'),
+        replace(member().to_record(), value=b'{"@id":"https://example.org/a","@id":7}'),
+        replace(member().to_record(), value=b'{"@id":"https://example.org/a","sequence":3}'),
+        replace(
+            member().to_record(), value=b'{"@id":"https://example.org/a","generatedAtTime":"2026-01-01T00:00:00Z"}'
+        ),
+        replace(member().to_record(), value=b'{"@id":"https://example.org/a","@context":{}}'),
         replace(member().to_record(), headers={"id": b"s/1", "observed_at": b"yesterday"}),
         replace(member().to_record(), headers={"id": b"s/1", "observed_at": b"2026-01-01T00:00:00"}),
         replace(member().to_record(), headers={"id": b"s/1", "observed_at": b"0001-01-01T00:00:00+23:00"}),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.errors import SourceError
+from streams.errors import LogError, SourceError, StoreError
 from streams.supervise import Backoff, JobError, supervise
 
 GRACE = timedelta(seconds=5)
@@ -111,3 +111,14 @@ def test_rests_double_up_to_a_limit() -> None:
     backoff = Backoff(first=timedelta(seconds=1), most=timedelta(seconds=60))
     for failures, whole in ((1, 1), (2, 2), (5, 16), (7, 60), (10_000, 60)):
         assert whole / 2 <= backoff.pause(failures).total_seconds() <= whole
+
+
+def test_our_own_log_and_store_are_asked_again_soon() -> None:
+    """However often the database or a broker went away, a job is back within seconds of its return; publishers rest."""
+    again = {
+        kind: Backoff().pause(20, kind("away", where="x", fix="wait", retriable=True)).total_seconds()
+        for kind in (LogError, StoreError, SourceError)
+    }
+    assert again[LogError] <= 5
+    assert again[StoreError] <= 5
+    assert again[SourceError] >= 30

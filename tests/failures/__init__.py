@@ -1,0 +1,1 @@
+"""What may fail and must lose nothing: one test per row of docs/reliability.md, each printing its figures."""
