@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -19,7 +20,7 @@ import pytest
 from smartflanders.embedded import EmbeddedPostgres
 from streams.kafka_options import KafkaOptions
 from streams.migrate import migrate
-from tests.support.broker import Kafka, KafkaUnavailableError
+from tests.support.broker import Guard, Kafka, KafkaUnavailableError
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -77,12 +78,10 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     _run(_execute(postgres.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def start_kafka(
-    folder: Path, *, size: int = 1, user: tuple[str, str] | None = None, certificate: Path | None = None
-) -> Kafka:
+def start_kafka(folder: Path, *, size: int = 1, version: str | None = None, guard: Guard | None = None) -> Kafka:
     """Prepare a cluster; where Kafka cannot be had the test is skipped with the reason, in CI it fails."""
     try:
-        return Kafka(folder, size=size, user=user, certificate=certificate)
+        return Kafka(folder, size=size, version=version, guard=guard)
     except KafkaUnavailableError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must have Kafka: {error}")
@@ -93,6 +92,24 @@ def start_kafka(
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """Start one broker for the whole run; tests that hurt it start their own."""
     with start_kafka(tmp_path_factory.mktemp("kafka") / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Start one broker that checks who comes: `gent` (password `hush`) may do all, `stranger` (`alone`) nothing."""
+    folder = tmp_path_factory.mktemp("guarded")
+    key, certificate, both = (folder / f"broker.{suffix}" for suffix in ("key", "crt", "pem"))
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    made = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    both.write_text(key.read_text() + certificate.read_text())
+    guard = Guard(certificate=both, users={"gent": "hush", "stranger": "alone"})
+    with start_kafka(folder / "cluster", guard=guard) as cluster:
         yield cluster
 
 
