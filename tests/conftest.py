@@ -20,7 +20,7 @@ import pytest
 from smartflanders.embedded import EmbeddedPostgres
 from streams.kafka_options import KafkaOptions
 from streams.migrate import migrate
-from tests.support.broker import Guard, Kafka, KafkaUnavailableError
+from tests.support.broker import OLDEST, Guard, Kafka, KafkaUnavailableError
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -96,6 +96,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 
 
 @pytest.fixture(scope="session")
+def older_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Start one broker of the oldest release that we promise to work with."""
+    with start_kafka(tmp_path_factory.mktemp("older") / "cluster", version=OLDEST) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """Start one broker that checks who comes: `gent` (password `hush`) may do all, `stranger` (`alone`) nothing."""
     folder = tmp_path_factory.mktemp("guarded")
@@ -113,7 +120,18 @@ def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield cluster
 
 
+def part_of(kafka: Kafka) -> KafkaOptions:
+    """Give a part of a cluster that nobody else uses, empty."""
+    return KafkaOptions(servers=kafka.servers, replication=1, prefix=f"t{uuid.uuid4().hex}.")
+
+
 @pytest.fixture
 def kafka_options(kafka: Kafka) -> KafkaOptions:
     """Give a test a part of the cluster of its own, empty."""
-    return KafkaOptions(servers=kafka.servers, replication=1, prefix=f"t{uuid.uuid4().hex}.")
+    return part_of(kafka)
+
+
+@pytest.fixture
+def older_kafka_options(older_kafka: Kafka) -> KafkaOptions:
+    """Give a test a part of the older broker of its own, empty."""
+    return part_of(older_kafka)

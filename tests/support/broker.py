@@ -25,6 +25,8 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
+# The newest patch of the oldest release that the Log contract is run on.
+OLDEST = "3.9.2"
 READY = b"Kafka Server started"
 START_WITHIN = 90.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
