@@ -58,7 +58,7 @@ async def run_roles(names: Sequence[str], plan: Plan, settings: Settings, dsn: s
         Leases(dsn) as leases,
     ):
         tools = Tools(settings=settings, log=log, store=store, stop=stop)
-        jobs: dict[str, Job] = {"lag": partial(run_lag, log, _readings(names, plan, tools), stop=stop)}
+        jobs: dict[str, Job] = {"lag": partial(run_lag, log, readings(names, plan, tools), stop=stop)}
         for name in names:
             if name == "collect":
                 _are_due(plan)
@@ -67,7 +67,7 @@ async def run_roles(names: Sequence[str], plan: Plan, settings: Settings, dsn: s
         await supervise(jobs, stop=stop, grace=_GRACE)
 
 
-def _readings(names: Sequence[str], plan: Plan, tools: Tools) -> list[Reading]:
+def readings(names: Sequence[str], plan: Plan, tools: Tools) -> list[Reading]:
     """Say what to measure for these roles: in every process, since who waits for a lease can tell as well."""
     found: list[Reading] = []
     if "normalise" in names:

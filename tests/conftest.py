@@ -125,6 +125,11 @@ def part_of(kafka: Kafka) -> KafkaOptions:
     return KafkaOptions(servers=kafka.servers, replication=1, prefix=f"t{uuid.uuid4().hex}.")
 
 
+def environ_of(options: KafkaOptions) -> dict[str, str]:
+    """Write options down as the settings of a process; of a broker that wants neither login nor encryption."""
+    return {"SF_LOG": f"kafka://{options.servers}", "SF_KAFKA_REPLICATION": "1", "SF_KAFKA_PREFIX": options.prefix}
+
+
 @pytest.fixture
 def kafka_options(kafka: Kafka) -> KafkaOptions:
     """Give a test a part of the cluster of its own, empty."""

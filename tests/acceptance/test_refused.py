@@ -17,7 +17,7 @@ import pytest
 from smartflanders.embedded import EmbeddedPostgres
 from smartflanders.roles import ROLES
 from streams.kafka_options import KafkaOptions
-from tests.conftest import database_of
+from tests.conftest import database_of, environ_of
 from tests.integration.test_kafka_log import create
 from tests.integration.test_migrate import execute
 from tests.support.broker import Kafka
@@ -76,11 +76,6 @@ def silence() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)
         yield listener.getsockname()[1]
-
-
-def on(options: KafkaOptions) -> dict[str, str]:
-    """Write options down as settings."""
-    return {"SF_LOG": f"kafka://{options.servers}", "SF_KAFKA_REPLICATION": "1", "SF_KAFKA_PREFIX": options.prefix}
 
 
 def test_brokers_that_are_not_there(database_url: str, tmp_path: Path) -> None:
@@ -142,7 +137,7 @@ async def test_wrong_topics(kafka_options: KafkaOptions, database_url: str, tmp_
         message_timestamp_type="LogAppendTime",
         **{name: value for name, value in settings.items() if name != "message_timestamp_type"},
     )
-    said = refused(VERBS, tmp_path, SF_DATABASE_URL=database_url, **on(kafka_options))
+    said = refused(VERBS, tmp_path, SF_DATABASE_URL=database_url, **environ_of(kafka_options))
     assert "raw.gent-garages: has 2 partitions" in said
     assert "--delete --topic" in said
 
@@ -150,7 +145,7 @@ async def test_wrong_topics(kafka_options: KafkaOptions, database_url: str, tmp_
 async def test_a_topic_with_wrong_settings(kafka_options: KafkaOptions, database_url: str, tmp_path: Path) -> None:
     """A topic whose times would be the producers' is refused with the command that mends it."""
     await create(kafka_options, "members.gent-parking", max_message_bytes=str(2**25), retention_ms="-1")
-    said = refused(["write"], tmp_path, SF_DATABASE_URL=database_url, **on(kafka_options))
+    said = refused(["write"], tmp_path, SF_DATABASE_URL=database_url, **environ_of(kafka_options))
     assert "message.timestamp.type is CreateTime, must be LogAppendTime" in said
     assert "--add-config message.timestamp.type=LogAppendTime" in said
 
