@@ -191,13 +191,20 @@ EITHER = (REFUSED[0], REFUSED[3], REFUSED[6], REFUSED[8])
 ONE_LOG = pytest.mark.parametrize("own_log", ["postgres"], indirect=True)
 
 
-@pytest.mark.parametrize(
-    ("own_log", "fault", "where", "source", "reason"),
-    [*(("postgres", *case) for case in REFUSED), *(("kafka", *case) for case in EITHER)],
-    indirect=["own_log"],
-)
+@pytest.mark.parametrize(("fault", "where", "source", "reason"), EITHER)
 async def test_what_is_wrong_is_refused(stage: Stage, fault: str, where: str, source: str, reason: Reason) -> None:
     """A document or an item that is wrong is refused with reason, path and excerpt; then all goes on."""
+    await _refuse(stage, fault, where, source, reason)
+
+
+@ONE_LOG
+@pytest.mark.parametrize(("fault", "where", "source", "reason"), [case for case in REFUSED if case not in EITHER])
+async def test_what_else_is_wrong_is_refused(stage: Stage, fault: str, where: str, source: str, reason: Reason) -> None:
+    """And so is every other fault of a document, of each publisher."""
+    await _refuse(stage, fault, where, source, reason)
+
+
+async def _refuse(stage: Stage, fault: str, where: str, source: str, reason: Reason) -> None:
     after = await stage.end(source)
     before = stage.metric("sf_rejections_total", source=source, reason=reason.value)
     stage.misbehave(f"{fault}@{where}")
