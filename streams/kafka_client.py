@@ -69,7 +69,7 @@ _FINAL: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
             errors.PolicyViolationError,
             errors.InvalidConfigurationError,
         ),
-        "see the brokers' log; Apache Kafka 4 with its own defaults is enough",
+        "see the brokers' log; Apache Kafka 3.9 or 4 with its own defaults is enough",
     ),
 )
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 # A batch in hand and the next one in the making are at most 16 MiB of values each; as many again for answers of the
 # server before they are unpacked, and for the allocator (docs/decisions.md).
-BOUND = 4 * MAX_READ_BYTES
+BOUND = 5 * MAX_READ_BYTES
 STREAM = "gent-parking"
 BODY, APPEND, APPENDS = 2000, 2000, 30
 PATIENCE = 90
