@@ -121,7 +121,7 @@ def test_stops_everything_in_order(own_log: OwnLog, tmp_path: Path, number: sign
 
 @pytest.mark.parametrize(
     ("own_log", "after"),
-    [("postgres", 0.6), ("postgres", 1.8), ("postgres", 3.0), ("postgres", 4.5), ("kafka", 1.2), ("kafka", 3.0)],
+    [("postgres", 0.6), ("postgres", 1.8), ("postgres", 3.0), ("postgres", 4.5), ("kafka", 3.0)],
     indirect=["own_log"],
 )
 def test_stops_while_it_starts(own_log: OwnLog, tmp_path: Path, after: float) -> None:

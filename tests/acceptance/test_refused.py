@@ -102,7 +102,7 @@ def test_a_wrong_password_of_kafka(guarded_kafka: Kafka, database_url: str, tmp_
     """The broker knows the user, and not by this password; nobody may read it in the message."""
     login = {"SF_KAFKA_USER": "gent", "SF_KAFKA_PASSWORD": "geheim"}
     log = f"kafka://{guarded_kafka.guarded['SASL_PLAINTEXT']}"
-    said = refused(VERBS, tmp_path, SF_DATABASE_URL=database_url, SF_LOG=log, **login)
+    said = refused(["normalise", "up"], tmp_path, SF_DATABASE_URL=database_url, SF_LOG=log, **login)
     assert "check SF_KAFKA_USER, SF_KAFKA_PASSWORD and SF_KAFKA_MECHANISM" in said
     assert "geheim" not in said
 
@@ -176,6 +176,6 @@ async def test_other_schemas(database_url: str, postgres: EmbeddedPostgres, tmp_
     """An older schema is refused by whoever does not migrate, a newer one by all."""
     older = Start("write", tmp_path, {"SF_DATABASE_URL": database_of(postgres, "postgres")})
     await execute(database_url, "INSERT INTO log.migrations (room, name) VALUES ('streams', '9999_pre_future.sql')")
-    said = refused([*VERBS, "serve"], tmp_path, SF_DATABASE_URL=database_url)
+    said = refused(["collect", "serve", "up"], tmp_path, SF_DATABASE_URL=database_url)
     assert "newer than this code: it does not know streams/9999_pre_future.sql" in said
     assert "run `smartflanders migrate`" in older.refused()
