@@ -24,8 +24,8 @@ help: ## print the targets
 up: .venv/run.stamp ## start the platform with its demo city: make up PORT=8123 DATA=/some/folder
 	@exec $(BIN)/smartflanders up --port $(PORT) --data $(DATA)
 
-kafka: .venv/run.stamp ## start an Apache Kafka for trying things, until Ctrl-C: make kafka KAFKA_PORT=9092
-	@KAFKA_PORT=$(KAFKA_PORT) exec $(BIN)/python -m tests.support.broker
+kafka: .venv/run.stamp ## start an Apache Kafka for trying things, until Ctrl-C: make kafka KAFKA_PORT=9092 KAFKA_VERSION=3.9.2
+	@KAFKA_PORT=$(KAFKA_PORT) KAFKA_VERSION=$(KAFKA_VERSION) exec $(BIN)/python -m tests.support.broker
 
 test: .venv/dev.stamp ## run everything that guards the code: checks, then all tests
 	@$(MAKE) --no-print-directory check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -11,7 +12,7 @@ from ingest.connector import Connector, Poll
 from streams.errors import SourceError
 from streams.log import Log
 from streams.logs import logger
-from streams.metrics import COLLECTED_BYTES, COLLECTED_PAYLOADS, LAST_COLLECTED, POLLS
+from streams.metrics import COLLECTED_BYTES, COLLECTED_PAYLOADS, DUE, LAST_COLLECTED, POLLS
 from streams.record import Payload, Record, raw_topic
 
 _log = logger(__name__)
@@ -38,6 +39,7 @@ async def collect(source: str, connector: Connector, log: Log, *, stop: asyncio.
             await log.append(topic, await asyncio.to_thread(_packed, poll.payloads))
             cursor = poll.payloads[-1].cursor
             _count(source, poll.payloads)
+        DUE.labels(source=source).set(time.time() + poll.again_in.total_seconds())
         await _pause(stop, poll.again_in)
 
 

@@ -23,7 +23,7 @@ from streams.batches import next_batch
 from streams.identity import member_id
 from streams.log import Log
 from streams.logs import logger
-from streams.metrics import ITEMS, ITEMS_IN, LAG, NEWEST_OBSERVED, REJECTIONS
+from streams.metrics import ITEMS, ITEMS_IN, NEWEST_OBSERVED, REJECTIONS
 from streams.record import (
     Entry,
     Member,
@@ -215,7 +215,7 @@ async def run_normaliser(source: Source, mapper: Mapper, log: Log, *, stop: asyn
             outcome = await asyncio.to_thread(normalise, portion, mapper, memory, tables=lookups.tables)
             memory = outcome.memory
             await _store(source, outcome, log, offset=portion[-1].offset)
-            await _count(source, outcome, log, offset=portion[-1].offset)
+            _count(source, outcome)
             if stop.is_set():
                 return
 
@@ -281,7 +281,7 @@ def _checkpoint(source: Source, memory: Memory, *, offset: int) -> Record:
     return Record(key=source.name.encode(), value=memory.to_bytes(), headers={"offset": str(offset).encode()})
 
 
-async def _count(source: Source, outcome: Outcome, log: Log, *, offset: int) -> None:
+def _count(source: Source, outcome: Outcome) -> None:
     name = source.name
     ITEMS_IN.labels(source=name).inc(outcome.items)
     ITEMS.labels(source=name, outcome="member").inc(len(outcome.members))
@@ -293,7 +293,5 @@ async def _count(source: Source, outcome: Outcome, log: Log, *, offset: int) -> 
     if outcome.members:
         newest = max(member.observed_at for member in outcome.members)
         NEWEST_OBSERVED.labels(stream=source.stream).set(newest.timestamp())
-    last = await log.last(raw_topic(name))
-    LAG.labels(role="normalise", name=name).set(max(0, last.offset - offset) if last else 0)
     counts = {"items": outcome.items, "members": len(outcome.members), "unchanged": outcome.unchanged}
     _log.debug("normalised", source=name, **counts, rejected=dict(reasons))

@@ -19,7 +19,6 @@ from streams.logs import logger
 from streams.metrics import (
     DUPLICATES,
     FOREIGN,
-    LAG,
     NEWEST_PUBLISHED,
     PUBLISHED,
     WRITE_MEMBERS,
@@ -143,9 +142,6 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
         await sink.append(stream.name, placed)
         head = placed.head
         _count(stream.name, placed, seconds=time.perf_counter() - start)
-        # Less than a full batch means that the log had no more; only otherwise is it asked.
-        newest = await log.last(members_topic(stream.name)) if len(entries) == BATCH else None
-        LAG.labels(role="write", name=stream.name).set(newest.offset - head.position if newest else 0)
 
 
 def _count(name: str, placed: Placed, *, seconds: float) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from ingest.source import Source
 from smartflanders.pilots import Plan
+from streams.errors import ConfigError, LogError, Problem
+from streams.kafka_client import LOOK
 from streams.kafka_log import KafkaLog
 from streams.kafka_options import KafkaOptions
 from streams.log import KeptLog
@@ -16,6 +19,8 @@ from streams.record import members_topic, raw_topic, rejected_topic, state_topic
 from streams.settings import Settings
 
 _KAFKA = "kafka://"
+# A start that cannot work shall end while somebody still looks; closing may take some seconds more.
+_ANSWER_WITHIN = timedelta(seconds=8)
 
 
 @asynccontextmanager
@@ -36,6 +41,26 @@ async def open_log(settings: Settings, dsn: str, *, kept: Mapping[str, timedelta
     async with KafkaLog(kafka_options(settings), kept=kept) as log:
         await log.verify(kept)
         yield log
+
+
+async def require_log(settings: Settings, *, kept: Mapping[str, timedelta]) -> None:
+    """Return once the log of SF_LOG has let us in and its topics are right; those that are missing are made.
+
+    A log on PostgreSQL is in the database, which is asked elsewhere (`streams.migrate.check`).
+
+    Raises:
+        ConfigError: within 15 seconds; it cannot be reached, refuses who asks, or has a wrong topic.
+
+    """
+    if not settings.log.startswith(_KAFKA):
+        return
+    options = replace(kafka_options(settings), patience=_ANSWER_WITHIN)
+    try:
+        async with KafkaLog(options, kept=kept) as log:
+            await log.verify(kept)
+    except LogError as error:
+        fix = LOOK if error.retriable else error.fix
+        raise ConfigError([Problem(where="SF_LOG", what=error.what, fix=fix)], where="the environment") from error
 
 
 def kafka_options(settings: Settings) -> KafkaOptions:

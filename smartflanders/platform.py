@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from smartflanders.embedded import EmbeddedPostgres
+from smartflanders.logs_of import kept_for, require_log
 from smartflanders.pilots import Plan, load_plan, only_recorded, recorded, rewrite
 from smartflanders.processes import Child, Processes, processes
 from smartflanders.status import Replay, report_progress, wait_for_members
 from streams.errors import ConfigError, LogError, Problem
 from streams.logs import logger
-from streams.migrate import migrate
+from streams.migrate import check, migrate
 from streams.record import format_time
 from streams.settings import Settings
 
@@ -68,7 +69,7 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
     """Start everything, say where the feeds are, run until `stop`, then stop everything: processes, then database.
 
     Raises:
-        ConfigError: a pilot, a setting, the port or the data folder is wrong; nothing was started.
+        ConfigError: a pilot, a setting, the port, the data folder, the log or the database is wrong; nothing runs.
         SmartFlandersError: a process did not come up.
 
     """
@@ -78,6 +79,7 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
     if wish.replay is not None:
         plan = only_recorded(plan, documents)
     _require_free_port(settings)
+    await require_log(settings, kept=kept_for(plan, settings))
     async with AsyncExitStack() as stack:
         server = _database(stack, settings, say)
         dsn = settings.database_url or (server.dsn if server else "")
@@ -198,7 +200,7 @@ async def _migrate(dsn: str, *, own: bool, stop: asyncio.Event) -> None:
     """Bring the schema up to date; our `own` database may die while we do and comes back, another's must be there.
 
     Raises:
-        ConfigError: the configured database cannot be used.
+        ConfigError: the configured database cannot be used, or a newer release made its schema.
         LogError: our own did not come back in time.
 
     """
@@ -207,9 +209,11 @@ async def _migrate(dsn: str, *, own: bool, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await migrate(dsn)
+            await check(dsn)
         except LogError as error:
             if not own:
-                fix = "start that PostgreSQL or mend the address; without SF_DATABASE_URL one comes along"
+                start = "start that PostgreSQL or mend the address; without SF_DATABASE_URL one comes along"
+                fix = start if error.retriable else error.fix
                 raise ConfigError([Problem(where="SF_DATABASE_URL", what=error.what, fix=fix)], where="up") from error
             if not error.retriable or clock() > deadline:
                 raise

@@ -19,7 +19,7 @@ from ingest.replay import Tally, Window, replay, replay_group, window_since
 from ingest.source import Source
 from ldes_server.postgres_store import PostgresStore
 from smartflanders.embedded import running_database
-from smartflanders.logs_of import kept_topics, open_log
+from smartflanders.logs_of import kept_topics, open_log, require_log
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
@@ -86,6 +86,7 @@ async def _replay(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     dsn = await require_database(settings)
     status = 130
     topics = kept_topics([source], settings)
+    await require_log(settings, kept=topics)
     async with (
         open_log(settings, dsn, kept=topics) as log,
         PostgresStore(dsn) as store,

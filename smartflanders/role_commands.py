@@ -19,6 +19,7 @@ from ldes_server.replica import ReplicaStore
 from ldes_server.serve import Address, WatchedStore, serve
 from smartflanders.door import open_door
 from smartflanders.health import health_door
+from smartflanders.logs_of import kept_for, require_log
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
 from smartflanders.processes import die_with_parent
@@ -127,7 +128,7 @@ async def _require(setting: str, dsn: str) -> None:
     try:
         await check(dsn)
     except LogError as error:
-        fix = f"start that PostgreSQL, or mend {setting}"
+        fix = f"start that PostgreSQL, or mend {setting}" if error.retriable else error.fix
         raise ConfigError([Problem(where=setting, what=error.what, fix=fix)], where="the environment") from error
 
 
@@ -135,6 +136,7 @@ async def _role(name: str, arguments: argparse.Namespace, stop: asyncio.Event) -
     settings = settings_of(arguments)
     plan = _plan(arguments)
     dsn = await require_database(settings)
+    await require_log(settings, kept=kept_for(plan, settings))
     _look_for_garbage_less()
     async with AsyncExitStack() as stack:
         # Several workers share a machine, so none takes a port that nobody gave it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,8 +22,10 @@ from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
 from smartflanders.logs_of import kept_for, kept_topics, open_log
 from smartflanders.pilots import Plan
+from streams.lag import Reading, run_lag
 from streams.lease import Leases
 from streams.log import KeptLog
+from streams.metrics import DUE
 from streams.record import members_topic, raw_topic
 from streams.retention import Keep, run_retention
 from streams.settings import Settings
@@ -57,11 +60,33 @@ async def run_roles(names: Sequence[str], plan: Plan, settings: Settings, dsn: s
         Leases(dsn) as leases,
     ):
         tools = Tools(settings=settings, log=log, store=store, stop=stop)
-        jobs: dict[str, Job] = {}
+        jobs: dict[str, Job] = {"lag": partial(run_lag, log, readings(names, plan, tools), stop=stop)}
         for name in names:
+            if name == "collect":
+                _are_due(plan)
             for loop, work in ROLES[name](plan, tools).items():
                 jobs[loop] = partial(leases.hold, loop, work, stop=stop)
         await supervise(jobs, stop=stop, grace=_GRACE)
+
+
+def readings(names: Sequence[str], plan: Plan, tools: Tools) -> list[Reading]:
+    """Say what to measure for these roles: in every process, since who waits for a lease can tell as well."""
+    found: list[Reading] = []
+    if "normalise" in names:
+        for source in plan.sources:
+            done = partial(checkpoint_offset, source, tools.log)
+            found.append(Reading(role="normalise", name=source.name, topic=raw_topic(source.name), done=done))
+    if "write" in names:
+        for stream in plan.streams:
+            done = partial(_written, stream, tools.store)
+            found.append(Reading(role="write", name=stream.name, topic=members_topic(stream.name), done=done))
+    return found
+
+
+def _are_due(plan: Plan) -> None:
+    """Count the lateness of publishers that never answered from here on."""
+    for source in plan.sources:
+        DUE.labels(source=source.name).set(time.time())
 
 
 def _collecting(plan: Plan, tools: Tools) -> Mapping[str, Work]:

@@ -40,7 +40,6 @@ class Flow:
     refused: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     failed_polls: int = 0
-    lag: int = 0
     # Answered polls, with or without news; they go on when nothing flows any more.
     polls: int = field(default=0, compare=False)
 
@@ -83,8 +82,6 @@ def read_flows(metrics: str, plan: Plan) -> dict[str, Flow]:
             reasons={name: count for name, count in of("sf_rejections_total", source.name).items() if count},
             failed_polls=polls.get("failed", 0),
             polls=polls.get("news", 0) + polls.get("empty", 0),
-            lag=values.get(("sf_loop_lag_entries", source.name, "normalise"), 0)
-            + values.get(("sf_loop_lag_entries", source.stream, "write"), 0),
         )
     return flows
 

@@ -25,6 +25,12 @@ _PAUSE = timedelta(milliseconds=100)
 # Closing waits at most this long for a cluster that does not answer.
 _CLOSE_WITHIN = timedelta(seconds=2)
 
+# Brokers hang up without a word on who talks another protocol, and say themselves where they are reached from then on.
+LOOK = (
+    "see whether Kafka runs, SF_LOG names its brokers, SF_KAFKA_USER and SF_KAFKA_TLS are what they expect there, and "
+    "their advertised.listeners can be reached from here"
+)
+
 # What trying again cannot mend, with what can; everything else of Kafka may pass.
 _FINAL: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     (
@@ -63,7 +69,7 @@ _FINAL: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
             errors.PolicyViolationError,
             errors.InvalidConfigurationError,
         ),
-        "see the brokers' log; Apache Kafka 4 with its own defaults is enough",
+        "see the brokers' log; Apache Kafka 3.9 or 4 with its own defaults is enough",
     ),
 )
 
@@ -75,9 +81,17 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (errors.KafkaError, errors.ConsumerStoppedError, OSError) as error:
         fix = _final_fix(error)
-        what = f"Kafka could not {doing}: {type(error).__name__}: {error}".rstrip(": ")
-        again = "none needed: it is tried again; if it stays, see whether Kafka runs and SF_LOG names its brokers"
+        what = f"Kafka could not {doing}: {_told(error)}"
+        again = f"none needed: it is tried again; if it stays, {LOOK}"
         raise LogError(what, where="log", fix=fix or again, retriable=fix is None) from error
+
+
+def _told(error: BaseException) -> str:
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, TimeoutError) and not text:
+        return "no answer in time"
+    # The client's own errors begin with their name.
+    return text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
 
 
 def _final_fix(error: BaseException) -> str | None:
@@ -145,6 +159,7 @@ async def started(client: Any, options: KafkaOptions) -> Any:
         await (abandoned(client) if isinstance(client, AIOKafkaProducer) else stopped(client))
         if isinstance(error, errors.KafkaConnectionError):
             await _say_why(options)
+            raise errors.KafkaConnectionError(f"nobody at {options.servers} talks to us") from error
         raise
     return client
 

@@ -1,4 +1,4 @@
-"""A Log on Apache Kafka, version 4: for clusters; one partition per topic, so that offsets are dense from 0."""
+"""A Log on Apache Kafka, 3.9 or 4: for clusters; one partition per topic, so that offsets are dense from 0."""
 
 from __future__ import annotations
 

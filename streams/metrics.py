@@ -46,6 +46,14 @@ LAST_COLLECTED = _newest(
     "sf_last_collected_timestamp_seconds", "When the newest payload was received, seconds since 1970.", "source"
 )
 
+# A publisher has no log whose end could be asked for, so how far a collector is behind is a time: now minus this. With
+# several collectors the newest value counts.
+DUE = _newest(
+    "sf_poll_due_timestamp_seconds",
+    "When the publisher is to be asked next, seconds since 1970; it stays while a poll or its append does not succeed.",
+    "source",
+)
+
 # --- normalise -------------------------------------------------------------------------------------------------------
 # Nothing vanishes: items in = the sum over the outcomes, per source.
 ITEMS_IN = _counter("sf_items_in_total", "Items found in payloads.", "source")
@@ -58,7 +66,10 @@ NEWEST_OBSERVED = _newest(
 )
 
 # --- loops -----------------------------------------------------------------------------------------------------------
-LAG = _newest("sf_loop_lag_entries", "Log entries a loop has not done yet; role: normalise, write.", "role", "name")
+# Measured from outside the loops, by every process of a role (streams.lag): a loop that hangs could not tell.
+LAG = _newest(
+    "sf_loop_lag_entries", "Log entries that a loop has not done yet; role: normalise, write.", "role", "name"
+)
 RESTARTS = _counter("sf_job_restarts_total", "Restarts of a loop after an error that may pass.", "job")
 
 # --- write -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ _WAIT_FOR_OTHERS = timedelta(seconds=60)
 # started again than to stop the platform.
 _WAIT_FOR_LOCK = timedelta(seconds=5)
 _LONGEST_STATEMENT = timedelta(minutes=15)
+# A server that takes the connection and says nothing must not hold up who wants to start.
+_CONNECT_WITHIN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ async def migrate(dsn: str, *, dry_run: bool = False, rooms: Sequence[str] = ROO
         LogError: the database did not answer, or a migration failed.
 
     """
-    async with _connection(dsn) as connection:
+    async with _connection(dsn, "migrate") as connection:
         if dry_run:
             return await _pending(connection, rooms)
         await _wait(connection, _WAIT_FOR_OTHERS)
@@ -72,7 +74,7 @@ async def check(dsn: str, *, rooms: Sequence[str] = ROOMS) -> None:
         LogError: the database did not answer.
 
     """
-    async with _connection(dsn) as connection:
+    async with _connection(dsn, "show its schema") as connection:
         pending = await _pending(connection, rooms)
         unknown = sorted(
             str(done) for done in await _done(connection) if done.room in rooms and done not in _known(rooms)
@@ -125,9 +127,13 @@ async def _wait(connection: Any, lock: timedelta) -> None:
 
 
 @asynccontextmanager
-async def _connection(dsn: str) -> AsyncIterator[Any]:
-    with translated("migrate"):
-        connection = await asyncpg.connect(dsn, server_settings={"application_name": "smartflanders migrate"})
+async def _connection(dsn: str, doing: str) -> AsyncIterator[Any]:
+    with translated(doing):
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=_CONNECT_WITHIN.total_seconds(),
+            server_settings={"application_name": "smartflanders migrate"},
+        )
         try:
             yield connection
         finally:

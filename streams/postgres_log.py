@@ -41,6 +41,18 @@ _RETRIABLE = (
 )
 
 
+# What can mend the others, where it is not the schema.
+_FIXES: tuple[tuple[type[Exception], str], ...] = (
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        "check the user and password of SF_DATABASE_URL, and pg_hba.conf of that PostgreSQL",
+    ),
+    (asyncpg.InvalidCatalogNameError, "make that database with createdb, or mend its name in SF_DATABASE_URL"),
+    (asyncpg.InsufficientPrivilegeError, "make the user of SF_DATABASE_URL the owner of that database"),
+)
+_SEE = "see PostgreSQL's log; run `smartflanders migrate --dry-run` to see whether its schema is older"
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turn what PostgreSQL and its driver raise into LogError, once, at the border."""
@@ -51,9 +63,10 @@ def translated(doing: str) -> Iterator[None]:
         fix = (
             "none needed: it is tried again; if it stays, see whether PostgreSQL runs and SF_DATABASE_URL is right"
             if retriable
-            else "see PostgreSQL's log; run `smartflanders migrate --dry-run` to see whether its schema is older"
+            else next((fix for kind, fix in _FIXES if isinstance(error, kind)), _SEE)
         )
-        what = f"PostgreSQL could not {doing}: {type(error).__name__}: {error}".rstrip(": ")
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        what = f"PostgreSQL could not {doing}: {'no answer in time' if said == 'TimeoutError' else said}"
         raise LogError(what, where="log", fix=fix, retriable=retriable) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -19,7 +20,7 @@ import pytest
 from smartflanders.embedded import EmbeddedPostgres
 from streams.kafka_options import KafkaOptions
 from streams.migrate import migrate
-from tests.support.broker import Kafka, KafkaUnavailableError
+from tests.support.broker import OLDEST, Guard, Kafka, KafkaUnavailableError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,12 +91,10 @@ def make_database(server: EmbeddedPostgres, name: str) -> str:
     return database_of(server, name)
 
 
-def start_kafka(
-    folder: Path, *, size: int = 1, user: tuple[str, str] | None = None, certificate: Path | None = None
-) -> Kafka:
+def start_kafka(folder: Path, *, size: int = 1, version: str | None = None, guard: Guard | None = None) -> Kafka:
     """Prepare a cluster; where Kafka cannot be had the test is skipped with the reason, in CI it fails."""
     try:
-        return Kafka(folder, size=size, user=user, certificate=certificate)
+        return Kafka(folder, size=size, version=version, guard=guard)
     except KafkaUnavailableError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must have Kafka: {error}")
@@ -109,7 +108,48 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def older_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Start one broker of the oldest release that we promise to work with."""
+    with start_kafka(tmp_path_factory.mktemp("older") / "cluster", version=OLDEST) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Start one broker that checks who comes: `gent` (password `hush`) may do all, `stranger` (`alone`) nothing."""
+    folder = tmp_path_factory.mktemp("guarded")
+    key, certificate, both = (folder / f"broker.{suffix}" for suffix in ("key", "crt", "pem"))
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    made = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    both.write_text(key.read_text() + certificate.read_text())
+    guard = Guard(certificate=both, users={"gent": "hush", "stranger": "alone"})
+    with start_kafka(folder / "cluster", guard=guard) as cluster:
+        yield cluster
+
+
+def part_of(kafka: Kafka) -> KafkaOptions:
+    """Give a part of a cluster that nobody else uses, empty."""
+    return KafkaOptions(servers=kafka.servers, replication=1, prefix=f"t{uuid.uuid4().hex}.")
+
+
+def environ_of(options: KafkaOptions) -> dict[str, str]:
+    """Write options down as the settings of a process; of a broker that wants neither login nor encryption."""
+    return {"SF_LOG": f"kafka://{options.servers}", "SF_KAFKA_REPLICATION": "1", "SF_KAFKA_PREFIX": options.prefix}
+
+
 @pytest.fixture
 def kafka_options(kafka: Kafka) -> KafkaOptions:
     """Give a test a part of the cluster of its own, empty."""
-    return KafkaOptions(servers=kafka.servers, replication=1, prefix=f"t{uuid.uuid4().hex}.")
+    return part_of(kafka)
+
+
+@pytest.fixture
+def older_kafka_options(older_kafka: Kafka) -> KafkaOptions:
+    """Give a test a part of the older broker of its own, empty."""
+    return part_of(older_kafka)

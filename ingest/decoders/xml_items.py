@@ -73,7 +73,8 @@ def _parser(wanted: Wanted) -> etree.XMLPullParser[Any]:
 def _around(body: bytes, line: int, column: int) -> bytes:
     lines = body.split(b"\n", line)
     found = lines[line - 1] if line <= len(lines) else b""
-    return found[max(0, column - _EXCERPT) : column + _EXCERPT]
+    # A document that is cut off after a line says nothing on the next one; what was before it tells where.
+    return found[max(0, column - _EXCERPT) : column + _EXCERPT] or b"\n".join(lines[: line - 1])[-_EXCERPT:]
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""Recorded documents for acceptance tests: the real ones, or those of a simulated city where the real are absent."""
+"""Either log for acceptance tests, and recorded documents: the real ones, or a simulated city's where they are absent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ import subprocess
 import sys
 import urllib.request
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from tests.conftest import environ_of, part_of
+from tests.support.broker import Kafka
 from tests.support.running import ROOT, SAMPLES
+
+# Gives the settings of a platform whose log nobody else uses, empty; the same platform, started again, keeps them.
+OwnLog = Callable[[], dict[str, str]]
 
 # Three full pages of 250 and one that is still open.
 PART = 800
@@ -24,6 +31,15 @@ _SIMULATED = {
     "garages.json": f"{_PORTAL}/bezetting-parkeergarages-real-time/records?limit=100",
     "park_and_ride.json": f"{_PORTAL}/real-time-bezetting-pr-gent/records?limit=100",
 }
+
+
+@pytest.fixture(scope="module", params=["postgres", "kafka"])
+def own_log(request: pytest.FixtureRequest) -> OwnLog:
+    """Run the test on either log; a test on which the log has no bearing asks for one of them alone."""
+    if request.param == "postgres":
+        return dict
+    kafka = cast("Kafka", request.getfixturevalue("kafka"))
+    return lambda: environ_of(part_of(kafka))
 
 
 @pytest.fixture(scope="session")

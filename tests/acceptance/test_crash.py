@@ -13,14 +13,17 @@ from random import Random
 import psutil
 import pytest
 
+from tests.conftest import environ_of, part_of
 from tests.support import crawl, ledger
+from tests.support.broker import Kafka
 from tests.support.reader import Reader, reading
 from tests.support.running import Running, free_port
 
 pytestmark = pytest.mark.slow
 
 SEED = 20261123
-ROUNDS = 4
+# The log of each round; Kafka's own brokers are killed elsewhere (tests/integration/test_kafka_log.py).
+ROUNDS = ("postgres", "kafka", "postgres", "postgres")
 # Fifty kills, each kind several times; the backends are whatever works below the postmaster.
 KILLS = {"supervisor": 8, "pipeline": 10, "web": 8, "simulate": 8, "postmaster": 8, "backend": 8}
 STREAMS = ("gent-parking", "miv-verkeer", "miv-meetpunten")
@@ -50,12 +53,13 @@ class Round:
     data: Path
     recordings: Path
     chance: Random
+    environ: Mapping[str, str]
     port: int = field(default_factory=free_port)
     running: Running | None = None
 
     def launch(self) -> Running:
         """Start the platform and do not wait for it."""
-        self.running = Running(self.data, "--replay", str(self.recordings), port=self.port)
+        self.running = Running(self.data, "--replay", str(self.recordings), port=self.port, environ=self.environ)
         with suppress(AssertionError):
             self.running.start(within=0)
         return self.running
@@ -103,18 +107,19 @@ def plan(chance: Random) -> list[list[str]]:
     """Deal the kills over the rounds."""
     kills = [kind for kind, times in KILLS.items() for _ in range(times)]
     chance.shuffle(kills)
-    return [kills[number::ROUNDS] for number in range(ROUNDS)]
+    return [kills[number :: len(ROUNDS)] for number in range(len(ROUNDS))]
 
 
-def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+def test_fifty_kills_lose_and_double_nothing(kafka: Kafka, tmp_path: Path) -> None:
     """After `kill -9` of any process at any moment every feed is complete, dense, ordered and byte-identical."""
     chance, began = Random(SEED), time.monotonic()
     recordings = tmp_path / "recordings"
     ledger.record(recordings, minutes=2)
     told = ledger.told(recordings)
     killed: Counter[str] = Counter()
-    for number, kills in enumerate(plan(chance)):
-        playing = Round(data=tmp_path / f"data{number}", recordings=recordings, chance=chance)
+    for number, (log, kills) in enumerate(zip(ROUNDS, plan(chance), strict=True)):
+        environ = environ_of(part_of(kafka)) if log == "kafka" else {}
+        playing = Round(data=tmp_path / f"data{number}", recordings=recordings, chance=chance, environ=environ)
         running = playing.launch()
         started = time.monotonic()
         try:
@@ -132,10 +137,10 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             assert playing.running is not None
             playing.running.stop()
         print(
-            f"round {number}: {len(kills)} kills in {ended:.0f} s, {time.monotonic() - started:.0f} s in all; "
+            f"round {number} on {log}: {len(kills)} kills in {ended:.0f} s, {time.monotonic() - started:.0f} s in all; "
             f"{members} members, {len(reader.kept)} final bodies kept ({before} before the last kill), "
             f"{reader.broken} reads broken off"
         )
         assert before > 0
-    print(f"{killed.total()} kills ({dict(killed)}) in {ROUNDS} rounds, {time.monotonic() - began:.0f} s")
+    print(f"{killed.total()} kills ({dict(killed)}) in {len(ROUNDS)} rounds, {time.monotonic() - began:.0f} s")
     assert killed == KILLS

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.acceptance.conftest import OwnLog
 from tests.support import crawl
 from tests.support.running import ROOT, Running, free_port
 
@@ -97,10 +98,14 @@ def part(running: Running, verb: str) -> psutil.Process | None:
     return None
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_stops_everything_in_order(tmp_path: Path, number: signal.Signals, status: int) -> None:
+@pytest.mark.parametrize(
+    ("own_log", "number", "status"),
+    [("postgres", signal.SIGINT, 130), ("postgres", signal.SIGTERM, 0), ("kafka", signal.SIGTERM, 0)],
+    indirect=["own_log"],
+)
+def test_stops_everything_in_order(own_log: OwnLog, tmp_path: Path, number: signal.Signals, status: int) -> None:
     """Ctrl-C and SIGTERM end every process, PostgreSQL included, within ten seconds and with the right status."""
-    with Running(tmp_path / "data", *CITY) as running:
+    with Running(tmp_path / "data", *CITY, environ=own_log()) as running:
         processes = running.processes()
         assert {"postgres"} <= {process.name() for process in processes}
         began = time.monotonic()
@@ -114,12 +119,17 @@ def test_stops_everything_in_order(tmp_path: Path, number: signal.Signals, statu
     print(f"{number.name}: {len(processes)} processes ended in {took:.1f} s")
 
 
-@pytest.mark.parametrize("after", [0.6, 1.8, 3.0, 4.5])
-def test_stops_while_it_starts(tmp_path: Path, after: float) -> None:
+@pytest.mark.parametrize(
+    ("own_log", "after"),
+    [("postgres", 0.6), ("postgres", 1.8), ("postgres", 3.0), ("postgres", 4.5), ("kafka", 3.0)],
+    indirect=["own_log"],
+)
+def test_stops_while_it_starts(own_log: OwnLog, tmp_path: Path, after: float) -> None:
     """A stop during the start-up is obeyed at once, as an orderly end and without a word of alarm."""
     data = tmp_path / "data"
     argv = [sys.executable, "-m", "smartflanders.cli", "up", *CITY, "--data", str(data), "--port", str(free_port())]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environ, pipe = {**os.environ, **own_log()}, subprocess.PIPE
+    with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True) as process:
         time.sleep(after)
         # Before Python has read the command there is nothing that could listen to a signal.
         until(lambda: data.exists() or process.poll() is not None, within=30)
@@ -133,14 +143,14 @@ def test_stops_while_it_starts(tmp_path: Path, after: float) -> None:
         assert still_there(children, data) == []
 
 
-def test_ready_line_and_restart(tmp_path: Path) -> None:
+def test_ready_line_and_restart(own_log: OwnLog, tmp_path: Path) -> None:
     """The ready line stands alone after the feeds, and a restart on the same data goes on with the same sequence."""
-    data, port = tmp_path / "data", free_port()
-    with Running(data, *CITY, port=port) as running:
+    data, port, environ = tmp_path / "data", free_port(), own_log()
+    with Running(data, *CITY, port=port, environ=environ) as running:
         assert running.lines[-1] == f"ready http://127.0.0.1:{port}/"
         before = crawl.members(f"{running.base}/miv-verkeer/log")
         assert before
-    with Running(data, *CITY, port=port) as running:
+    with Running(data, *CITY, port=port, environ=environ) as running:
         until(lambda: len(crawl.members(f"{running.base}/miv-verkeer/log")) > len(before), within=30)
         after = crawl.members(f"{running.base}/miv-verkeer/log")
     assert [member["sequence"] for member in after] == list(range(len(after)))

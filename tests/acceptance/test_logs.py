@@ -24,6 +24,7 @@ from streams.kafka_options import KafkaOptions
 from streams.log import Log
 from streams.record import Payload, Rejection, raw_topic, rejected_topic
 from streams.settings import Settings, load_settings
+from tests.conftest import environ_of
 from tests.integration.test_kafka_log import create
 from tests.unit.ingest.workbench import BASE, CONFIGURATION, GARAGES, TRAFFIC, document, entry, lane_tables, pilot
 from vocab.model import load_model
@@ -32,17 +33,11 @@ RECEIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PATIENCE = 60
 
 
-def settings_of(options: KafkaOptions) -> Settings:
-    """Write the options down as settings."""
-    environ = {"SF_LOG": f"kafka://{options.servers}", "SF_KAFKA_REPLICATION": "1", "SF_KAFKA_PREFIX": options.prefix}
-    return load_settings(environ)
-
-
 @pytest.fixture(params=["postgres", "kafka"])
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Choose either log."""
     if request.param == "kafka":
-        return settings_of(cast("KafkaOptions", request.getfixturevalue("kafka_options")))
+        return load_settings(environ_of(cast("KafkaOptions", request.getfixturevalue("kafka_options"))))
     return load_settings({})
 
 
@@ -125,7 +120,7 @@ async def test_either_log_publishes_the_same(settings: Settings, database_url: s
 
 async def test_wrong_topics_are_told_before_anything_runs(kafka_options: KafkaOptions, database_url: str) -> None:
     """Opening the log for a plan refuses a topic that somebody made differently."""
-    settings = settings_of(kafka_options)
+    settings = load_settings(environ_of(kafka_options))
     source = pilot(GARAGES)
     await create(kafka_options, raw_topic(source.name), partitions=3)
     kept = kept_for(Plan(sources=(source,), streams=()), settings)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import document
+from tests.acceptance.conftest import OwnLog, document
 from tests.support import crawl
 from tests.support.running import ROOT, Running
 from vocab.check import findings
@@ -49,13 +49,13 @@ class Replayed:
 
 
 @pytest.fixture(scope="module")
-def replayed(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
+def replayed(samples: Path, own_log: OwnLog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     """Replay every recording, stop, and replay it again on the same data at another port."""
-    data = tmp_path_factory.mktemp("replayed") / "data"
-    with Running(data, "--replay", str(samples)) as first:
+    data, environ = tmp_path_factory.mktemp("replayed") / "data", own_log()
+    with Running(data, "--replay", str(samples), environ=environ) as first:
         first.wait_for("replay complete", within=90)
         members = {stream: crawl.members(f"{first.base}/{stream}/log") for stream in MODELS}
-    with Running(data, "--replay", str(samples)) as second:
+    with Running(data, "--replay", str(samples), environ=environ) as second:
         assert second.port != first.port
         second.wait_for("replay complete", within=90)
         pages = {stream: list(crawl.crawl(f"{second.base}/{stream}/log")) for stream in MODELS}

@@ -25,11 +25,11 @@ PATIENCE = 20
 LogFactory = Callable[[], AbstractAsyncContextManager[KeptLog]]
 
 
-@pytest.fixture(params=["postgres", "kafka"])
+@pytest.fixture(params=["postgres", "kafka", "older_kafka"])
 def log_factory(request: pytest.FixtureRequest) -> LogFactory:
     """Open the same, at first empty log; each call is another process as far as the log can tell."""
-    if request.param == "kafka":
-        options = cast("KafkaOptions", request.getfixturevalue("kafka_options"))
+    if request.param != "postgres":
+        options = cast("KafkaOptions", request.getfixturevalue(f"{request.param}_options"))
         return lambda: KafkaLog(options)
     dsn = cast("str", request.getfixturevalue("database_url"))
     return lambda: PostgresLog(dsn, connections=4)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -316,36 +316,55 @@ async def test_a_name_that_is_no_topic_is_refused(kafka_options: KafkaOptions) -
         assert not caught.value.retriable
 
 
-async def test_logins_are_checked(tmp_path: Path) -> None:
-    """With the right password everything works; a wrong one is told as such and not tried again."""
-    with start_kafka(tmp_path / "cluster", user=("gent", "hush")) as cluster:
-        right = KafkaOptions(servers=cluster.servers, replication=1, user="gent", password="hush")
-        async with KafkaLog(right) as log:
-            assert await log.append(TOPIC, [record("a")]) == 0
-            await log.commit("group", TOPIC, 0)
-            assert await log.committed("group", TOPIC) == 0
-        for wrong in (replace(right, password="loud"), replace(right, mechanism="PLAIN")):
-            with pytest.raises(LogError, match="SF_KAFKA_PASSWORD") as caught:
-                async with KafkaLog(wrong):
-                    pass
-            assert not caught.value.retriable
+def guarded(kafka: Kafka, kind: str) -> KafkaOptions:
+    """Say how a client gets through a guarded door of a broker, in a part of the cluster of its own."""
+    authorities = kafka.certificate if kind.endswith("SSL") else None
+    options = KafkaOptions(servers=kafka.guarded[kind], replication=1, prefix=f"t{uuid.uuid4().hex}.")
+    if kind.startswith("SASL"):
+        options = replace(options, user="gent", password="hush")
+    return replace(options, tls=authorities is not None, authorities=authorities)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-async def test_certificates_are_checked(tmp_path: Path) -> None:
-    """TLS works with the authority that signed the broker; without it the broker is refused with the setting to mend."""
-    key, certificate, both = (tmp_path / f"broker.{suffix}" for suffix in ("key", "crt", "pem"))
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-    )
-    made = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
-    await asyncio.to_thread(subprocess.run, made, check=True, capture_output=True)
-    both.write_text(key.read_text() + certificate.read_text())
-    with start_kafka(tmp_path / "cluster", certificate=both) as cluster:
-        right = KafkaOptions(servers=cluster.servers, replication=1, tls=True, authorities=certificate)
-        async with KafkaLog(right) as log:
-            assert await log.append(TOPIC, [record("a")]) == 0
-        with pytest.raises(LogError, match="SF_KAFKA_CA") as caught:
-            async with KafkaLog(replace(right, authorities=None)):
-                pass
-        assert not caught.value.retriable
+@pytest.mark.parametrize(
+    ("kind", "mechanism"),
+    [
+        ("SASL_PLAINTEXT", "SCRAM-SHA-512"),
+        ("SASL_PLAINTEXT", "SCRAM-SHA-256"),
+        ("SASL_PLAINTEXT", "PLAIN"),
+        ("SSL", "PLAIN"),
+        ("SASL_SSL", "SCRAM-SHA-512"),
+    ],
+)
+async def test_a_guarded_broker_lets_in_who_may(guarded_kafka: Kafka, kind: str, mechanism: str) -> None:
+    """With login, encryption or both everything works that works without."""
+    async with KafkaLog(replace(guarded(guarded_kafka, kind), mechanism=mechanism)) as log:
+        assert await log.append(TOPIC, [record("a")]) == 0
+        assert [entry.record.value for entry in await anext(log.read(TOPIC, after=-1))] == [b"a"]
+        await log.commit("group", TOPIC, 0)
+        assert await log.committed("group", TOPIC) == 0
+
+
+WRONG: Sequence[tuple[str, dict[str, Any], str]] = [
+    ("SASL_PLAINTEXT", {"password": "loud"}, "SF_KAFKA_PASSWORD"),
+    ("SASL_SSL", {"password": "loud"}, "SF_KAFKA_PASSWORD"),
+    ("SASL_PLAINTEXT", {"user": "nobody", "mechanism": "PLAIN"}, "SF_KAFKA_PASSWORD"),
+    ("SASL_SSL", {"authorities": None}, "SF_KAFKA_CA"),
+    ("SASL_PLAINTEXT", {"user": "stranger", "password": "alone"}, "let the user of SF_KAFKA_USER"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "fix"), WRONG)
+async def test_a_guarded_broker_says_why_not(guarded_kafka: Kafka, kind: str, change: dict[str, Any], fix: str) -> None:
+    """Who may not is told which setting to mend, and it is not tried again."""
+    with pytest.raises(LogError, match=fix) as caught:
+        async with KafkaLog(replace(guarded(guarded_kafka, kind), **change)) as log:
+            await log.verify([TOPIC])
+    assert not caught.value.retriable
+
+
+@pytest.mark.parametrize(("kind", "tls"), [("SASL_PLAINTEXT", False), ("SSL", False), ("SASL_PLAINTEXT", True)])
+async def test_a_broker_that_hangs_up_without_a_word(guarded_kafka: Kafka, kind: str, tls: bool) -> None:
+    """Of who does not talk its protocol a broker knows nothing: the error names the settings that choose it."""
+    with pytest.raises(LogError, match=r"SF_KAFKA_USER and SF_KAFKA_TLS"):
+        async with KafkaLog(replace(guarded(guarded_kafka, kind), user=None, tls=tls)):
+            pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -17,15 +18,21 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
+# The newest patch of the oldest release that the Log contract is run on.
+OLDEST = "3.9.2"
 READY = b"Kafka Server started"
 START_WITHIN = 90.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_SASL = "org.apache.kafka.common.security"
+_SCRAM = ("SCRAM-SHA-512", "SCRAM-SHA-256")
+_GUARDED = ("SASL_PLAINTEXT", "SSL", "SASL_SSL")
 _JAVA_OPTIONS = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
 
@@ -33,16 +40,21 @@ class KafkaUnavailableError(Exception):
     """Kafka cannot run here; the message says why."""
 
 
-def classpath() -> str:
+def chosen_version() -> str:
+    """Return the version of Kafka to run: KAFKA_VERSION, or the one of the pom."""
+    found = re.search(r"<kafka\.version>([^<]+)<", POM.read_text("utf-8"))
+    assert found is not None, POM
+    return os.environ.get("KAFKA_VERSION") or found.group(1)
+
+
+def classpath(version: str) -> str:
     """Return the class path of the server, fetching the artefacts once.
 
     Raises:
         KafkaUnavailableError: Java is missing, or Maven is missing or cannot get the artefacts.
 
     """
-    found = re.search(r"<kafka\.version>([^<]+)<", POM.read_text("utf-8"))
-    assert found is not None, POM
-    folder = ROOT / ".cache" / "kafka" / found.group(1)
+    folder = ROOT / ".cache" / "kafka" / version
     if shutil.which("java") is None:
         raise KafkaUnavailableError("java is not installed: install a Java runtime, version 17 or newer")
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,21 +62,24 @@ def classpath() -> str:
         # Two runs of the suite must not fetch into each other.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
-            _fetch(folder)
+            _fetch(folder, version)
             (folder / "complete").touch()
     return str(folder / "*")
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(folder: Path, version: str) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailableError("maven is not installed, and Kafka's artefacts were not fetched before")
     command = [maven, "-B", "-q", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    command += ["-DincludeScope=runtime", f"-Dkafka.version={version}"]
     try:
-        subprocess.run([*command, "-DincludeScope=runtime"], check=True, capture_output=True, timeout=600)
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stdout", b"") or b""
-        raise KafkaUnavailableError(f"maven could not fetch Kafka: {error} {said.decode()[-1500:]}") from error
+        raise KafkaUnavailableError(
+            f"maven could not fetch Kafka {version}: {error} {said.decode()[-1500:]}"
+        ) from error
 
 
 class Broker:
@@ -90,15 +105,15 @@ class Broker:
         """Where clients reach it."""
         return f"127.0.0.1:{self.port}"
 
-    def format(self, cluster: str, properties: Mapping[str, str], *, user: tuple[str, str] | None = None) -> None:
-        """Write its settings and make its storage, with a user and password where one must log in."""
+    def format(self, cluster: str, properties: Mapping[str, str], *, users: Mapping[str, str]) -> None:
+        """Write its settings and make its storage, with users and their passwords where one must log in."""
         self._folder.mkdir(parents=True)
         own = {"node.id": str(self._node), "log.dirs": str(self._folder / "data"), **properties}
         file = self._folder / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), "utf-8")
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file))
-        if user is not None:
-            command += ["--add-scram", f"SCRAM-SHA-512=[name={user[0]},password={user[1]}]"]
+        for mechanism, (name, password) in itertools.product(_SCRAM, users.items()):
+            command += ["--add-scram", f"{mechanism}=[name={name},password={password}]"]
         done = subprocess.run(command, capture_output=True, check=False, timeout=START_WITHIN)
         if done.returncode != 0:
             raise KafkaUnavailableError(f"Kafka's storage was not made: {(done.stdout + done.stderr).decode()[-1500:]}")
@@ -172,31 +187,49 @@ class Broker:
             self._process.wait(seconds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Whom a broker lets in: its `certificate` (key and certificate in one PEM file) and users with their passwords.
+
+    The first user and whoever needs no login may do anything; the others may log in, and nothing else.
+    """
+
+    certificate: Path
+    users: Mapping[str, str]
+
+
 class Kafka:
-    """A cluster of `size` brokers, each also a controller, with their files under `folder`; a context manager."""
+    """A cluster of `size` brokers, each also a controller, with their files under `folder`; a context manager.
+
+    With a `guard` one broker listens for each kind of client: `servers` for those that neither log in nor encrypt,
+    `guarded` for the others, by security protocol.
+    """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        size: int = 1,
-        port: int = 0,
-        user: tuple[str, str] | None = None,
-        certificate: Path | None = None,
+        self, folder: Path, *, size: int = 1, port: int = 0, version: str | None = None, guard: Guard | None = None
     ) -> None:
-        libraries = classpath()
+        libraries = classpath(version or chosen_version())
         ports = _free_ports(2 * size)
         if port:
             ports[0] = port
-        self._user = user
-        self._properties = _properties(ports[:size], ports[size:]) | (_login(*user) if user is not None else {})
-        if certificate is not None:
-            self._properties |= _encrypted(certificate)
+        self._guard = guard
+        self._properties = _properties(ports[:size], ports[size:])
+        self.guarded: Mapping[str, str] = {}
+        if guard is not None:
+            doors = zip(_GUARDED, _free_ports(len(_GUARDED)), strict=True)
+            self.guarded = {kind: f"127.0.0.1:{door}" for kind, door in doors}
+            self._properties |= _guarded(guard)
         self.brokers = tuple(
             Broker(folder / f"broker-{node}", node=node, port=ports[node - 1], libraries=libraries)
             for node in range(1, size + 1)
         )
         self._controllers = ports[size:]
+
+    @property
+    def certificate(self) -> Path:
+        """What clients of a guarded broker check its certificate against."""
+        assert self._guard is not None
+        return self._guard.certificate.with_suffix(".crt")
 
     @property
     def servers(self) -> str:
@@ -207,9 +240,12 @@ class Kafka:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         try:
             for broker, controller in zip(self.brokers, self._controllers, strict=True):
-                listeners = f"CLIENT://{broker.address},CONTROLLER://127.0.0.1:{controller}"
-                own = {"listeners": listeners, "advertised.listeners": f"CLIENT://{broker.address}"}
-                broker.format(cluster, self._properties | own, user=self._user)
+                doors = ",".join(
+                    f"{kind}://{door}" for kind, door in {"CLIENT": broker.address, **self.guarded}.items()
+                )
+                listeners = f"{doors},CONTROLLER://127.0.0.1:{controller}"
+                own = {"listeners": listeners, "advertised.listeners": doors}
+                broker.format(cluster, self._properties | own, users=self._guard.users if self._guard else {})
             for broker in self.brokers:
                 broker.start()
             for broker in self.brokers:
@@ -252,27 +288,26 @@ def _properties(ports: Sequence[int], controllers: Sequence[int]) -> dict[str, s
     }
 
 
-def _encrypted(certificate: Path) -> dict[str, str]:
-    """Let clients, and the broker as one of them, talk TLS only, with this certificate and key (one PEM file)."""
-    return {
-        "listener.security.protocol.map": "CLIENT:SSL,CONTROLLER:PLAINTEXT",
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(certificate),
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(certificate.with_suffix(".crt")),
+def _guarded(guard: Guard) -> dict[str, str]:
+    """Open a door for each kind of guarded client, and ask the rules what a client may do."""
+    kinds = ",".join(f"{kind}:{kind}" for kind in _GUARDED)
+    users = " ".join(f'user_{name}="{password}"' for name, password in guard.users.items())
+    modules = {mechanism.lower(): f"{_SASL}.scram.ScramLoginModule required;" for mechanism in _SCRAM}
+    modules["plain"] = f"{_SASL}.plain.PlainLoginModule required {users};"
+    logins = {
+        f"listener.name.{kind.lower()}.{mechanism}.sasl.jaas.config": module
+        for kind in _GUARDED
+        if kind.startswith("SASL")
+        for mechanism, module in modules.items()
     }
-
-
-def _login(name: str, password: str) -> dict[str, str]:
-    """Let clients, and the broker as one of them, log in by SCRAM."""
-    module = "org.apache.kafka.common.security.scram.ScramLoginModule"
     return {
-        "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
-        "listener.name.client.scram-sha-512.sasl.jaas.config": (
-            f'{module} required username="{name}" password="{password}";'
-        ),
+        "listener.security.protocol.map": f"CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,{kinds}",
+        "sasl.enabled.mechanisms": ",".join((*_SCRAM, "PLAIN")),
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(guard.certificate),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:ANONYMOUS;User:{next(iter(guard.users))}",
+        **logins,
     }
 
 

@@ -86,6 +86,13 @@ def test_truncated_xml_keeps_the_items_before_the_break() -> None:
     assert only_break(found).path.startswith("line 4 column")
 
 
+def test_xml_that_ends_after_a_line_shows_what_was_before_it() -> None:
+    """The line on which the document breaks is empty; the excerpt is not."""
+    found = items(b"<a>\n<b><c>1</c></b>\n<b>\n", "a.b[*]", media_type="text/xml")
+    assert values(found) == [{"c": "1"}]
+    assert only_break(found).excerpt.endswith(b"\n<b>")
+
+
 def test_malformed_xml_keeps_the_items_before_the_break() -> None:
     """A wrong end tag breaks the document where it stands."""
     found = items(b"<a><b>1</b><b>2</x></b></a>", "a.b[*]")
