@@ -25,6 +25,7 @@ from loadtests.head import HeadReader
 from loadtests.publisher import Publisher, write_pilot
 from loadtests.stand import Stand, Wish
 from streams.migrate import migrate
+from streams.queries import load_queries
 
 STREAM = "load"
 # Polls of each source a second, which is the most that a source may be asked.
@@ -33,11 +34,7 @@ POLLS = 5
 _ROWS = 2000
 _LOOK_SECONDS = 0.02
 _FIRST_WITHIN_SECONDS = 60.0
-_BARE = (
-    "DROP TABLE IF EXISTS bare; CREATE TABLE bare (LIKE ldes.members INCLUDING STORAGE, PRIMARY KEY (stream, sequence))"
-)
-_FINISHED = "SELECT * FROM ldes.members ORDER BY stream, sequence DESC LIMIT $1"
-_COUNT = "SELECT count FROM ldes.streams WHERE name = $1"
+QUERIES = load_queries("loadtests", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +76,7 @@ class Run:
         """
         if complaint := self._stand.complaint():
             raise RuntimeError(complaint)
-        self.committed = await self._connection.fetchval(_COUNT, STREAM) or 0
+        self.committed = await self._connection.fetchval(QUERIES["committed"], STREAM) or 0
         await asyncio.sleep(_LOOK_SECONDS)
 
     async def until(self, count: int, *, within: float = _FIRST_WITHIN_SECONDS) -> None:
@@ -126,8 +123,9 @@ class Run:
 
     async def bare_copy(self) -> float:
         """Return how many of the finished rows bare COPY stores a second, a commit for each batch."""
-        rows = [tuple(row) for row in await self._connection.fetch(_FINISHED, 50 * _ROWS)]
-        await self._connection.execute(_BARE)
+        rows = [tuple(row) for row in await self._connection.fetch(QUERIES["finished"], 50 * _ROWS)]
+        for query in ("forget", "bare"):
+            await self._connection.execute(QUERIES[query])
         began = time.perf_counter()
         for start in range(0, len(rows), _ROWS):
             await self._connection.copy_records_to_table("bare", records=rows[start : start + _ROWS])

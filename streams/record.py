@@ -71,8 +71,9 @@ class Point:
             raise ValueError(f"no place on earth: longitude {self.longitude}, latitude {self.latitude}")
 
 
+@lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
-    """Read an RFC 3339 time that carries a zone.
+    """Read an RFC 3339 time that carries a zone; remembered like `format_time`, whose output it reads most.
 
     Raises:
         ValueError: the text is no such time, or has no zone.
