@@ -156,4 +156,4 @@ def leaf(page_id: PageId, members: Sequence[Published], *, size: int) -> Page | 
 
 
 def _bound(kind: RelationType, moment: datetime) -> Bound:
-    return Bound(type=kind, path=GENERATED_AT, value=format_time(moment), datatype=DATE_TIME)
+    return Bound(type=kind, path=(GENERATED_AT,), value=format_time(moment), datatype=DATE_TIME)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any, Protocol
 
 from streams.record import Point
 from vocab.model import Model
@@ -70,39 +71,85 @@ class RelationType(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageId:
-    """Names a page of a stream: the root of a view, or node (`level`, `index`) below it; level 0 is a leaf."""
+    """Names a page of a stream: the root of a view, or node (`level`, `index`) below it; level 0 is a leaf.
+
+    In a view with buckets the pages of a bucket are named by the view's `build` and the bucket's `bucket` key, too
+    (`2026.11.23`, `8-131-85`); level -1 is then the bucket's own node. A view that is built anew has a new `build`,
+    so no address ever shows other final content.
+    """
 
     view: str = "log"
     level: int = -1
     index: int = 0
+    build: int = 0
+    bucket: str = ""
 
     @property
     def is_root(self) -> bool:
         """Whether this is the view's root."""
-        return self.level < 0
+        return self.level < 0 and not self.bucket
+
+    @property
+    def place(self) -> str:
+        """Where in the stream the page's list is: the view, or the bucket of one build of it."""
+        return f"{self.view}/{self.build}/{self.bucket}" if self.bucket else self.view
 
     def path(self, stream: str) -> str:
-        """Return the path below the public address: `/gent-parking/log/0/17`."""
-        return f"/{stream}/{self.view}" if self.is_root else f"/{stream}/{self.view}/{self.level}/{self.index}"
+        """Return the path below the public address: `/gent-parking/log/0/17`, `/gent-parking/by-day/1/2026.11/0/3`."""
+        return f"/{stream}/{self.place}" if self.level < 0 else f"/{stream}/{self.place}/{self.level}/{self.index}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """One constraint on the way to a page: `type`, the single predicate `path`, and a typed literal `value`."""
+    """One constraint on the way to a page: `type`, `path` and `value`.
+
+    `path` are the predicates from the member on (one is written as an IRI, several as a list: a sequence path).
+    `value` is a literal of `datatype`, or an IRI where `datatype` is empty.
+    """
 
     type: RelationType
-    path: str
+    path: tuple[str, ...]
     value: str
     datatype: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """A link to a page: all `bounds` hold for every member below it (each is one tree:relation to the same node)."""
+    """A link to a page: all `bounds` hold for every member below it (each is one tree:relation to the same node).
+
+    Without bounds it is one plain tree:Relation: anything may be behind it.
+    """
 
     target: PageId
     bounds: tuple[Bound, ...]
     remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One link on the way down a view: to the child with this `key`, made of letters, digits, `-` and `_`.
+
+    A bucket's own key are those of its trail, joined by dots.
+
+    `bounds` hold for every member below the child. From `closes_at` on (publication time, UTC) nothing is added below
+    it any more, so its pages are final; never later than its parent's. None: it stays open.
+    """
+
+    key: str
+    bounds: tuple[Bound, ...] = ()
+    closes_at: datetime | None = None
+
+
+# The way from a view's root to the bucket that holds a member; not empty.
+Trail = tuple[Step, ...]
+
+
+class Fragmentation(Protocol):
+    """Decides where a view shows a member; pure: the same member has the same trails for ever."""
+
+    def trails(self, member: Published, body: Mapping[str, Any]) -> tuple[Trail, ...]:
+        """Return the ways to all buckets that hold the member, at least one; `body` is the member's body, parsed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

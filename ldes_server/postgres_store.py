@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
 
-import asyncpg
-from asyncpg.pgproto.pgproto import UUID
-
+from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, LogView, leaf
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
+from ldes_server.rows import copy_members, head_of, published
 from streams.errors import StoreError
 from streams.logs import logger
 from streams.queries import load_queries
-from streams.record import Point
 
 QUERIES = load_queries("ldes_server", "queries")
 CHANNEL = "ldes"
-# The order of ldes.members, so that COPY needs no reordering.
-COLUMNS = (
-    "sequence", "published_at", "observed_at", "longitude", "latitude", "identity", "stream", "id", "entity", "body",
-)  # fmt: skip
 # Columns are bigint and smallint; an address can name more.
 _BIGINT = 2**63 - 1
 _SMALLINT = 2**15 - 1
 
-# SQLSTATE class -> whether trying again can help: connection lost, transaction rolled back (deadlock, serialisation),
-# out of resources, operator intervention (restart, cancelled by a timeout), system error. Lock timeouts are 55P03.
-_RETRIABLE = frozenset({"08", "40", "53", "55", "57", "58"})
-
 _log = logger(__name__)
-
-
-def identity(member_id: str) -> Any:
-    """Return the 16 bytes that stand for a member's id in the index: BLAKE2b, so that twins meet and others do not.
-
-    The driver's own UUID, which it builds and sends in half the time of the standard one.
-    """
-    return UUID(blake2b(member_id.encode(), digest_size=16).digest())
 
 
 class PostgresStore:
@@ -63,36 +44,18 @@ class PostgresStore:
         patience: timedelta = timedelta(seconds=30),
         poll: timedelta = timedelta(seconds=5),
     ) -> None:
-        self._dsn = dsn
+        self.database = Database(dsn, queries=QUERIES, connections=connections, patience=patience)
         self._base_url = base_url
-        self._connections = connections
-        self._patience = patience.total_seconds()
         self._poll = poll.total_seconds()
-        self._pool: Any = None
 
     async def __aenter__(self) -> Self:
-        with _translated("open the pool"):
-            # Our sessions change no setting, so resetting them after each use would be a round trip for nothing.
-            # No floor: the driver logs a trace whenever it cannot keep one.
-            pool = asyncpg.create_pool(min_size=0, max_size=self._connections, reset=_leave_as_is, **self._options())
-            self._pool = await pool
-        try:
-            async with self._connection("open the pool"):
-                return self
-        except BaseException:
-            self._pool.terminate()
-            raise
+        await self.database.__aenter__()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Calls of this process have ended by now. A connection whose server was killed would be waited for without end.
-        pool, self._pool = self._pool, None
-        try:
-            async with asyncio.timeout(1):
-                await pool.close()
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            pool.terminate()
+        await self.database.__aexit__(kind, error, trace)
 
     # The writer's side.
 
@@ -101,7 +64,7 @@ class PostgresStore:
 
         Raises `StoreError` (not retriable) when it has pages of another geometry: final pages never change.
         """
-        async with self._connection(f"create {stream.name}") as connection:
+        async with self.database.connection(f"create {stream.name}") as connection:
             await connection.execute(QUERIES["create"], stream.name)
             row = await connection.fetchrow(QUERIES["settle"], stream.name, stream.page_size, stream.fan)
         if tuple(row) != (stream.page_size, stream.fan):
@@ -114,17 +77,17 @@ class PostgresStore:
 
     async def head(self, stream: str) -> Head:
         """Return how far the stream is; the empty head for a stream nobody wrote to."""
-        row = await self._row("head", stream)
-        return Head() if row is None else _head(row)
+        row = await self.database.row("head", stream)
+        return Head() if row is None else head_of(row)
 
     async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
         """Return those of `ids` that are published already: one indexed lookup for all of them."""
-        rows = await self._rows("known", stream, [identity(each) for each in ids])
+        rows = await self.database.rows("known", stream, [identity(each) for each in ids])
         return frozenset(row["id"] for row in rows)
 
     async def bodies(self, stream: str, ids: Collection[str]) -> Mapping[str, bytes]:
         """Return what is published under those of `ids` that are; for a replay, which compares."""
-        rows = await self._rows("bodies", stream, [identity(each) for each in ids])
+        rows = await self.database.rows("bodies", stream, [identity(each) for each in ids])
         return {row["id"]: row["body"] for row in rows}
 
     async def append(self, stream: str, placed: Placed) -> None:
@@ -133,11 +96,11 @@ class PostgresStore:
         Raises `StoreError`, not retriable, when the stored count, time and position are not those of `placed.base`
         (retention may have moved `first` meanwhile), and when a member's id is published already.
         """
-        async with self._connection(f"append to {stream}") as connection, connection.transaction():
+        async with self.database.connection(f"append to {stream}") as connection, connection.transaction():
             row = await self._lock(connection, stream)
-            _refuse_other_base(stream, stored=_head(row), base=placed.base)
+            _refuse_other_base(stream, stored=head_of(row), base=placed.base)
             if placed.members:
-                await _copy(connection, row["id"], placed.members)
+                await copy_members(connection, row["id"], placed.members)
                 await connection.execute(QUERIES["newest"], row["id"], placed.members[0].sequence)
                 await connection.execute(QUERIES["announce"], stream)
             head = placed.head
@@ -161,7 +124,7 @@ class PostgresStore:
             return None
         # What is published never changes, so times read after the head belong to it without a common snapshot.
         edges = view.edges(page_id)
-        rows = await self._rows("times", stream.name, edges) if edges else []
+        rows = await self.database.rows("times", stream.name, edges) if edges else []
         times = {row["sequence"]: row["published_at"] for row in rows}
         return view.node(page_id, times) if len(times) == len(set(edges)) else None
 
@@ -169,13 +132,13 @@ class PostgresStore:
         """Return the body kept for a final page in this form under this public address, or None."""
         if page_id.level > _SMALLINT or page_id.index > _BIGINT:
             return None
-        row = await self._row("kept", stream, page_id.view, page_id.level, page_id.index, form, self._base_url)
+        row = await self.database.row("kept", stream, page_id.place, page_id.level, page_id.index, form, self._base_url)
         return None if row is None else bytes(row["body"])
 
     async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
         """Keep a final page's body for ever and return the one kept: the first one to arrive wins."""
-        key = (page_id.view, page_id.level, page_id.index, form, self._base_url)
-        if await self._row("keep", stream, *key, body) is not None:
+        key = (page_id.place, page_id.level, page_id.index, form, self._base_url)
+        if await self.database.row("keep", stream, *key, body) is not None:
             return body
         kept = await self.kept(stream, page_id, form)
         if kept is None:
@@ -190,23 +153,23 @@ class PostgresStore:
 
     async def member(self, stream: str, member_id: str) -> Published | None:
         """Return the member with this id, or None."""
-        row = await self._row("member", stream, identity(member_id))
-        return None if row is None else _published(row)
+        row = await self.database.row("member", stream, identity(member_id))
+        return None if row is None else published(row)
 
     async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
         """Return the newest member of each entity, newest observation first, at most `limit`."""
-        return [_published(row) for row in await self._rows("latest", stream, limit)]
+        return [published(row) for row in await self.database.rows("latest", stream, limit)]
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:
         """Return the newest member of one entity, or None."""
         if "\0" in entity:  # PostgreSQL's text cannot hold it, so no member has it
             return None
-        row = await self._row("latest_of", stream, entity)
-        return None if row is None else _published(row)
+        row = await self.database.row("latest_of", stream, entity)
+        return None if row is None else published(row)
 
     async def since(self, stream: str, moment: datetime) -> int | None:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
-        row = await self._row("since", stream, moment)
+        row = await self.database.row("since", stream, moment)
         return None if row is None else int(row["low"])
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
@@ -218,7 +181,7 @@ class PostgresStore:
         seen: dict[str, tuple[int, int]] = {}
         while not stop.is_set():
             try:
-                with _translated("watch"):
+                with translated("watch"):
                     await self._listen(on_change, seen, stop)
             except StoreError as error:
                 if not error.retriable:
@@ -229,7 +192,7 @@ class PostgresStore:
     async def _listen(
         self, on_change: Callable[[str], None], seen: dict[str, tuple[int, int]], stop: asyncio.Event
     ) -> None:
-        connection = await asyncpg.connect(**self._options())
+        connection = await self.database.alone()
         try:
             await connection.add_listener(CHANNEL, lambda *notice: on_change(notice[3]))
             while not stop.is_set():
@@ -250,8 +213,8 @@ class PostgresStore:
         start = page_id.index * stream.page_size
         if not 0 <= start <= _BIGINT - stream.page_size:
             return None
-        rows = await self._rows("leaf", stream.name, start, start + stream.page_size)
-        return leaf(page_id, [_published(row) for row in rows], size=stream.page_size)
+        rows = await self.database.rows("leaf", stream.name, start, start + stream.page_size)
+        return leaf(page_id, [published(row) for row in rows], size=stream.page_size)
 
     async def _lock(self, connection: Any, stream: str) -> Any:
         row = await connection.fetchrow(QUERIES["lock"], stream)
@@ -259,59 +222,6 @@ class PostgresStore:
             await connection.execute(QUERIES["create"], stream)
             row = await connection.fetchrow(QUERIES["lock"], stream)
         return row
-
-    async def _rows(self, query: str, *arguments: object) -> Sequence[Any]:
-        async with self._connection(query) as connection:
-            rows: Sequence[Any] = await connection.fetch(QUERIES[query], *arguments)
-            return rows
-
-    async def _row(self, query: str, *arguments: object) -> Any:
-        async with self._connection(query) as connection:
-            return await connection.fetchrow(QUERIES[query], *arguments)
-
-    @asynccontextmanager
-    async def _connection(self, doing: str) -> AsyncIterator[Any]:
-        with _translated(doing):
-            async with self._pool.acquire(timeout=self._patience) as connection:
-                yield connection
-
-    def _options(self) -> dict[str, Any]:
-        milliseconds = str(int(self._patience * 1000))
-        return {
-            "dsn": self._dsn,
-            "timeout": self._patience,
-            "command_timeout": self._patience,
-            "server_settings": {
-                "application_name": "smartflanders ldes_server",
-                "jit": "off",  # every query is small; compiling one costs more than all of it
-                "lock_timeout": milliseconds,
-                # A writer that hangs must not hold its stream's row for ever.
-                "idle_in_transaction_session_timeout": milliseconds,
-            },
-        }
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    """Turn the driver's errors into StoreError, once, with their cause; ours pass."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        retriable = (error.sqlstate or "")[:2] in _RETRIABLE
-        raise _store_error(doing, error, retriable=retriable) from error
-    except asyncpg.InterfaceError as error:
-        # A value the driver cannot encode is a ValueError, too; all others are about the connection.
-        raise _store_error(doing, error, retriable=not isinstance(error, ValueError)) from error
-    except (OSError, asyncpg.InternalClientError) as error:  # TimeoutError is an OSError
-        raise _store_error(doing, error, retriable=True) from error
-
-
-def _store_error(doing: str, error: Exception, *, retriable: bool) -> StoreError:
-    fix = "check that PostgreSQL runs and can be reached" if retriable else "see the cause; then start again"
-    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
-        fix = "run `smartflanders migrate`"
-    what = f"{type(error).__name__}: {error}".rstrip(": ")
-    return StoreError(what, where=f"PostgreSQL, {doing}", fix=fix, retriable=retriable)
 
 
 def _refuse_other_base(stream: str, *, stored: Head, base: Head) -> None:
@@ -322,43 +232,3 @@ def _refuse_other_base(stream: str, *, stored: Head, base: Head) -> None:
             where=f"stream {stream}",
             fix="another writer is at work: stop one of them; a restarted writer goes on from the stored position",
         )
-
-
-async def _copy(connection: Any, stream: int, members: Sequence[Published]) -> None:
-    records = [
-        (
-            member.sequence,
-            member.published_at,
-            member.observed_at,
-            member.point.longitude if member.point else None,
-            member.point.latitude if member.point else None,
-            identity(member.id),
-            stream,
-            member.id,
-            member.entity,
-            member.body,
-        )
-        for member in members
-    ]
-    await connection.copy_records_to_table("members", schema_name="ldes", columns=COLUMNS, records=records)
-
-
-def _head(row: Any) -> Head:
-    return Head(count=row["count"], published_at=row["published_at"], position=row["position"], first=row["first"])
-
-
-def _published(row: Any) -> Published:
-    sequence, published_at, member_id, entity, observed_at, longitude, latitude, body = row
-    return Published(
-        sequence=sequence,
-        published_at=published_at,
-        id=member_id,
-        entity=entity,
-        observed_at=observed_at,
-        point=None if longitude is None else Point(longitude=longitude, latitude=latitude),
-        body=body,
-    )
-
-
-async def _leave_as_is(_connection: Any) -> None:
-    return None

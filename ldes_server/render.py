@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ldes_server.model import Bound, Page, Published, Relation
+import orjson
+
+from ldes_server.model import Bound, Page, Published, Relation, RelationType
 from ldes_server.negotiate import Form
 from streams.record import format_time
 from vocab.context import Writer
@@ -13,7 +15,8 @@ from vocab.context import Writer
 TREE = "https://w3id.org/tree#"
 LDES = "https://w3id.org/ldes#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
-RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDF_TYPE = f"{RDF}type"
 IS_PART_OF = "http://purl.org/dc/terms/isPartOf"
 
 
@@ -109,13 +112,25 @@ def _json_page(page: Page, frame: Frame) -> bytes:
 
 def _json_relations(relations: Sequence[Relation], frame: Frame) -> Iterator[bytes]:
     for relation in relations:
+        link = f'"node":"{_target(relation, frame)}"'
+        left = f'"remainingItems":{relation.remaining}'
+        if not relation.bounds:
+            yield f'{{"@type":"Relation",{link},{left}}}'.encode()
         for bound in relation.bounds:
-            plain = f'"{bound.value}"'
-            value = plain if bound.datatype == f"{XSD}dateTime" else f'{{"@value":{plain},"@type":"{bound.datatype}"}}'
-            yield (
-                f'{{"@type":"{bound.type.value}","node":"{_target(relation, frame)}","path":"{bound.path}",'
-                f'"value":{value},"remainingItems":{relation.remaining}}}'
-            ).encode()
+            path, value = _json_path(bound), _json_value(bound)
+            yield f'{{"@type":"{bound.type.value}",{link},"path":{path},"value":{value},{left}}}'.encode()
+
+
+def _json_path(bound: Bound) -> str:
+    steps = ",".join(f'"{predicate}"' for predicate in bound.path)
+    return steps if len(bound.path) == 1 else f'{{"@list":[{steps}]}}'
+
+
+def _json_value(bound: Bound) -> str:
+    text = orjson.dumps(bound.value).decode()
+    if not bound.datatype:
+        return f'{{"@id":{text}}}'
+    return text if bound.datatype == f"{XSD}dateTime" else f'{{"@value":{text},"@type":"{bound.datatype}"}}'
 
 
 def _json_members(members: Sequence[Published]) -> bytes:
@@ -125,31 +140,50 @@ def _json_members(members: Sequence[Published]) -> bytes:
 def _turtle_page(page: Page, frame: Frame) -> bytes:
     lines = [*_description(page, frame, Form.TURTLE)]
     node = _iri(_page_iri(page, frame))
-    lines.extend(
-        f"{node} <{TREE}relation> [ a <{TREE}{bound.type.value}> ; <{TREE}node> <{_target(relation, frame)}> ; "
-        f"<{TREE}path> <{bound.path}> ; <{TREE}value> {_literal(bound)} ; "
-        f"<{TREE}remainingItems> {relation.remaining} ] .\n".encode()
-        for relation in page.relations
-        for bound in relation.bounds
-    )
+    for relation in page.relations:
+        for bound in relation.bounds or (None,):
+            kind = bound.type if bound else RelationType.ANY
+            what = f"<{TREE}path> {_turtle_path(bound)} ; <{TREE}value> {_term(bound)} ; " if bound else ""
+            lines.append(
+                f"{node} <{TREE}relation> [ a <{TREE}{kind.value}> ; <{TREE}node> <{_target(relation, frame)}> ; "
+                f"{what}<{TREE}remainingItems> {relation.remaining} ] .\n".encode()
+            )
     return b"".join((*lines, *(_turtle_members(page.members, frame) if page.members else ())))
 
 
 def _line_page(page: Page, frame: Frame) -> bytes:
     lines = [*_description(page, frame, Form.NTRIPLES)]
     node = _iri(_page_iri(page, frame))
-    relations = [(relation, bound) for relation in page.relations for bound in relation.bounds]
+    relations = [(relation, bound) for relation in page.relations for bound in relation.bounds or (None,)]
     for number, (relation, bound) in enumerate(relations):
         blank = f"_:relation{number}"
+        kind = bound.type if bound else RelationType.ANY
         lines += (
             _statement(node, f"<{TREE}relation>", blank),
-            _statement(blank, f"<{RDF_TYPE}>", f"<{TREE}{bound.type.value}>"),
+            _statement(blank, f"<{RDF_TYPE}>", f"<{TREE}{kind.value}>"),
             _statement(blank, f"<{TREE}node>", f"<{_target(relation, frame)}>"),
-            _statement(blank, f"<{TREE}path>", f"<{bound.path}>"),
-            _statement(blank, f"<{TREE}value>", _literal(bound)),
+            *(_line_bound(blank, bound) if bound else ()),
             _statement(blank, f"<{TREE}remainingItems>", f'"{relation.remaining}"^^<{XSD}integer>'),
         )
     return b"".join((*lines, *_line_members(page.members, frame)))
+
+
+def _turtle_path(bound: Bound) -> str:
+    steps = " ".join(f"<{predicate}>" for predicate in bound.path)
+    return steps if len(bound.path) == 1 else f"( {steps} )"
+
+
+def _line_bound(blank: str, bound: Bound) -> Iterator[bytes]:
+    """A relation's path and value; a sequence path is an RDF list, a blank node for each of its steps."""
+    if len(bound.path) == 1:
+        yield _statement(blank, f"<{TREE}path>", f"<{bound.path[0]}>")
+    else:
+        steps = [f"{blank}path{number}" for number in range(len(bound.path))]
+        yield _statement(blank, f"<{TREE}path>", steps[0])
+        for here, predicate, after in zip(steps, bound.path, (*steps[1:], f"<{RDF}nil>"), strict=True):
+            yield _statement(here, f"<{RDF}first>", f"<{predicate}>")
+            yield _statement(here, f"<{RDF}rest>", after)
+    yield _statement(blank, f"<{TREE}value>", _term(bound))
 
 
 def _description(page: Page, frame: Frame, form: Form) -> Iterator[bytes]:
@@ -197,8 +231,9 @@ def _iri(value: str) -> str:
     return f"<{value}>"
 
 
-def _literal(bound: Bound) -> str:
-    return f'"{bound.value}"^^<{bound.datatype}>'
+def _term(bound: Bound) -> str:
+    # JSON's string escapes are a subset of those of N-Triples.
+    return f"{orjson.dumps(bound.value).decode()}^^<{bound.datatype}>" if bound.datatype else f"<{bound.value}>"
 
 
 def _statement(subject: str, predicate: str, target: str) -> bytes:

@@ -15,8 +15,10 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from ldes_server.database import identity
 from ldes_server.model import Head, PageId, Published, Stream
-from ldes_server.postgres_store import COLUMNS, PostgresStore, identity
+from ldes_server.postgres_store import PostgresStore
+from ldes_server.rows import COLUMNS
 from ldes_server.writer import claimed, place
 from smartflanders.embedded import EmbeddedPostgres
 from streams.migrate import migrate
@@ -175,7 +177,7 @@ async def test_page_fetch_rate(durable: str, connection: Any) -> None:
                 assert await store.page(STREAM, replace(PageId())) is not None
 
         async def one(worker: int) -> None:
-            async with store._connection("one") as bare:
+            async with store.database.connection("one") as bare:
                 for _ in range(worker, leaves * 20, 8):
                     await bare.fetchval("SELECT 1")
 

@@ -101,7 +101,7 @@ async def test_a_held_lock_is_waited_for_with_patience_only(database_url: str) -
 
 async def test_all_connections_taken_is_an_error_that_passes(database_url: str) -> None:
     """Waiting for a connection of the pool ends with the patience, in a retriable error."""
-    async with PostgresStore(database_url, connections=1, patience=SOON) as store, store._connection("hold"):
+    async with PostgresStore(database_url, connections=1, patience=SOON) as store, store.database.connection("hold"):
         with pytest.raises(StoreError) as refused:
             await store.head("s")
     assert refused.value.retriable

@@ -237,7 +237,7 @@ async def test_a_second_writer_is_refused(store: PostgresStore, log: PostgresLog
         writing = group.create_task(_refused(store, log, stop))
         await reached(store, last)
         head = await store.head("parking")
-        async with store._connection("move on") as rival:
+        async with store.database.connection("move on") as rival:
             await rival.execute("UPDATE ldes.streams SET position = $1", head.position + 100)
         await log.append(TOPIC, [record(2)])
         error = await writing

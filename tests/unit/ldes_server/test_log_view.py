@@ -162,7 +162,7 @@ def test_bounds_are_on_the_publication_time() -> None:
     final, tail = view.node(ROOT, Times(2)).relations
     assert [bound.type for bound in final.bounds] == [RelationType.GREATER_OR_EQUAL, RelationType.LESS_OR_EQUAL]
     assert [bound.type for bound in tail.bounds] == [RelationType.GREATER_OR_EQUAL]
-    assert final.bounds[0].path == "http://www.w3.org/ns/prov#generatedAtTime"
+    assert final.bounds[0].path == ("http://www.w3.org/ns/prov#generatedAtTime",)
     assert final.bounds[0].value == "2026-11-23T00:00:00.000Z"
 
 

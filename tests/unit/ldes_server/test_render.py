@@ -23,7 +23,7 @@ FRAMES = {name: describe(stream, BASE) for name, stream in STREAMS.items()}
 
 def bound(kind: RelationType, value: str, datatype: str = DATE_TIME) -> Bound:
     """Make a bound on the publication time."""
-    return Bound(type=kind, path=GENERATED_AT, value=value, datatype=datatype)
+    return Bound(type=kind, path=(GENERATED_AT,), value=value, datatype=datatype)
 
 
 RELATION = Relation(
