@@ -108,7 +108,8 @@ def _publish(fresh: Iterable[tuple[Entry, Member]], head: Head, *, size: int) ->
 
 def _tick(clock: datetime | None, at: datetime, *, opens_leaf: bool) -> datetime:
     """Return the publication time: the log's, unless that would go back (LDES-29) or make siblings meet (TREE-27)."""
-    at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    if at.microsecond % 1000:
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     if clock is None:
         return at
     return max(at, clock + TICK if opens_leaf else clock)
@@ -132,8 +133,8 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
         head = placed.head
         _count(stream.name, placed, seconds=time.perf_counter() - start)
         # Less than a full batch means that the log had no more; only otherwise is it asked.
-        newest = await log.last(members_topic(stream.name)) if len(entries) == BATCH else None
-        LAG.labels(role="write", name=stream.name).set(newest.offset - head.position if newest else 0)
+        end = await log.end(members_topic(stream.name)) if len(entries) == BATCH else head.position
+        LAG.labels(role="write", name=stream.name).set(end - head.position)
 
 
 def _count(name: str, placed: Placed, *, seconds: float) -> None:
