@@ -293,6 +293,7 @@ async def _count(source: Source, outcome: Outcome, log: Log, *, offset: int) -> 
     if outcome.members:
         newest = max(member.observed_at for member in outcome.members)
         NEWEST_OBSERVED.labels(stream=source.stream).set(newest.timestamp())
-    LAG.labels(role="normalise", name=name).set(max(0, await log.end(raw_topic(name)) - offset))
+    last = await log.last(raw_topic(name))
+    LAG.labels(role="normalise", name=name).set(max(0, last.offset - offset) if last else 0)
     counts = {"items": outcome.items, "members": len(outcome.members), "unchanged": outcome.unchanged}
     _log.debug("normalised", source=name, **counts, rejected=dict(reasons))

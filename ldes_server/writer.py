@@ -133,8 +133,8 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
         head = placed.head
         _count(stream.name, placed, seconds=time.perf_counter() - start)
         # Less than a full batch means that the log had no more; only otherwise is it asked.
-        end = await log.end(members_topic(stream.name)) if len(entries) == BATCH else head.position
-        LAG.labels(role="write", name=stream.name).set(end - head.position)
+        newest = await log.last(members_topic(stream.name)) if len(entries) == BATCH else None
+        LAG.labels(role="write", name=stream.name).set(newest.offset - head.position if newest else 0)
 
 
 def _count(name: str, placed: Placed, *, seconds: float) -> None:

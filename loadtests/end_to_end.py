@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 
 from loadtests.head import HeadReader
 from loadtests.publisher import Publisher, write_pilot
@@ -51,10 +52,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sustained:
-    """What was committed per second, and the processor time each process took per observation, in microseconds."""
+    """What was committed per second, and the processor time each process took per observation, in microseconds.
+
+    `others` is how many cores were taken meanwhile by what is no part of the platform or this driver.
+    """
 
     rate: float
     microseconds: dict[str, float]
+    others: float
 
 
 class Run:
@@ -92,14 +97,16 @@ class Run:
         publisher.wanted = lambda: options.items if publisher.items - self.committed < ahead else 0
         # Caches fill and the first files of the database grow.
         await self.until(ahead)
-        before, began, first = self._stand.seconds(), time.perf_counter(), self.committed
+        before, others = self._stand.seconds(), self._stand.others()
+        began, first = time.perf_counter(), self.committed
         while (spent := time.perf_counter() - began) < options.seconds:
             await self.look()
         done = self.committed - first
         cost = {name: (after - before[name]) / done * 1e6 for name, after in self._stand.seconds().items()}
+        others = (self._stand.others() - others) / spent
         publisher.wanted = lambda: 0
         await self.until(publisher.items)
-        return Sustained(rate=done / spent, microseconds=cost)
+        return Sustained(rate=done / spent, microseconds=cost, others=others)
 
     async def ages(self, rate: float) -> tuple[list[float], list[float]]:
         """Publish at a constant rate; return the seconds from each payload to its page, and the head's ages."""
@@ -166,7 +173,11 @@ async def _measure(options: Options, run: Run) -> None:
     _say(f"sustained  {sustained.rate:8,.0f} observations/s from payload to committed")
     _say(f"bare COPY  {copied:8,.0f} rows/s of the same members; ratio {sustained.rate / copied:.2f}")
     costs = ", ".join(f"{name} {cost:.1f}" for name, cost in sustained.microseconds.items())
-    _say(f"processor  {sum(sustained.microseconds.values()):.1f} us an observation: {costs}")
+    total = sum(sustained.microseconds.values())
+    _say(
+        f"processor  {total:.1f} us an observation: {costs}; {1e6 / total:,.0f} observations a second of processor time"
+    )
+    _say(f"machine    {psutil.cpu_count()} cores, of which {sustained.others:.1f} were busy with other work")
     waits, head = await run.ages(sustained.rate / 2)
     for name, ages in (("payload to page", waits), ("head page", head)):
         if len(ages) < 2:

@@ -86,6 +86,12 @@ class Stand:
         assert self._database.pid is not None
         return found | {"database": _seconds(self._database.pid)}
 
+    def others(self) -> float:
+        """Return the processor time that everything else on the machine took so far, this process left out."""
+        spent = psutil.cpu_times()
+        busy = sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0)
+        return busy - sum(self.seconds().values()) - sum(psutil.Process().cpu_times()[:2])
+
     def complaint(self) -> str | None:
         """Say which process has ended, with its last lines; None while all run."""
         for name, process in self._processes.items():

@@ -85,7 +85,7 @@ class KafkaLog:
         """Append all records (see Log; for more than a batch, see the class)."""
         partition = await self._ensure(topic)
         if not records:
-            return await self.end(topic)
+            return (await self._bounds(topic))[1] - 1
         with translated("append"):
             producer = await self._started_producer()
             try:
@@ -137,11 +137,6 @@ class KafkaLog:
         with translated("read"):
             entry: Entry | None = await self._ask(newest)
         return entry
-
-    async def end(self, topic: str) -> int:
-        """Return the offset of the newest entry (see Log)."""
-        await self._ensure(topic)
-        return (await self._bounds(topic))[1] - 1
 
     async def commit(self, group: str, topic: str, offset: int) -> None:
         """Save how far a group is (see Log): for positions saved now and then, as each call makes a connection."""

@@ -143,7 +143,9 @@ def entries_of(found: Iterable[Any]) -> list[Entry]:
         # All entries of a batch have one time.
         if it.timestamp != stamp:
             at, stamp = EPOCH + timedelta(milliseconds=it.timestamp), it.timestamp
-        # Others may write records without a key or value; to us those are empty.
-        record = _new(Record, (it.key or b"", it.value or b"", dict(it.headers)))
-        entries.append(_new(Entry, (it.offset, at, record)))
+        # Others may write records without a key, a value or that of a header; to us those are empty.
+        headers = dict(it.headers)
+        if None in headers.values():
+            headers = {name: value or b"" for name, value in headers.items()}
+        entries.append(_new(Entry, (it.offset, at, _new(Record, (it.key or b"", it.value or b"", headers)))))
     return entries

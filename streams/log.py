@@ -39,10 +39,6 @@ class Log(Protocol):
         """Return the newest entry, or None for an empty topic. Retention never drops the newest entry."""
         ...
 
-    async def end(self, topic: str) -> int:
-        """Return the offset of the newest entry, -1 for an empty topic; costs less than fetching it."""
-        ...
-
     async def commit(self, group: str, topic: str, offset: int) -> None:
         """Save that `group` is done with everything up to and including `offset`; going back is allowed."""
         ...

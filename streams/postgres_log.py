@@ -145,24 +145,26 @@ class PostgresLog:
 
     async def append(self, topic: str, records: Sequence[Record]) -> int:
         """Append all records or none (see Log)."""
-        if not records:
-            return await self.end(topic)
-        async with self._connection("append") as connection, connection.transaction():
-            place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
-            if place is None:
-                await connection.execute(QUERIES["create"], topic)
+        async with self._connection("append") as connection:
+            if not records:
+                last = await connection.fetchval(QUERIES["end"], topic)
+                return -1 if last is None else int(last)
+            async with connection.transaction():
                 place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
-            first, at, number = place["first"], place["at"], place["id"]
-            await connection.copy_records_to_table(
-                "entries",
-                schema_name="log",
-                columns=("number", "at", "topic", "headers", "key", "value"),
-                records=[
-                    (offset, at, number, pack_headers(record.headers), record.key, record.value)
-                    for offset, record in enumerate(records, first)
-                ],
-            )
-        return int(first) + len(records) - 1
+                if place is None:
+                    await connection.execute(QUERIES["create"], topic)
+                    place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
+                first, at, number = place["first"], place["at"], place["id"]
+                await connection.copy_records_to_table(
+                    "entries",
+                    schema_name="log",
+                    columns=("number", "at", "topic", "headers", "key", "value"),
+                    records=[
+                        (offset, at, number, pack_headers(record.headers), record.key, record.value)
+                        for offset, record in enumerate(records, first)
+                    ],
+                )
+            return int(first) + len(records) - 1
 
     async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
         """Yield batches of at most `limit` entries and about `max_batch_bytes` bytes of values (see Log)."""
@@ -187,12 +189,6 @@ class PostgresLog:
         async with self._connection("read") as connection:
             row = await connection.fetchrow(QUERIES["last"], topic)
         return None if row is None else _entries([row])[0]
-
-    async def end(self, topic: str) -> int:
-        """Return the offset of the newest entry (see Log)."""
-        async with self._connection("read") as connection:
-            number = await connection.fetchval(QUERIES["end"], topic)
-        return -1 if number is None else int(number)
 
     async def commit(self, group: str, topic: str, offset: int) -> None:
         """Save how far a group is (see Log)."""

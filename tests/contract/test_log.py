@@ -73,15 +73,6 @@ async def test_offsets_are_dense_from_zero_in_order_of_append(log: KeptLog) -> N
     assert values(entries) == ["a", "b", "c"]
 
 
-async def test_the_end_is_the_newest_offset(log: KeptLog) -> None:
-    """The end of a topic is the offset of its newest entry, -1 while there is none."""
-    assert await log.end(TOPIC) == -1
-    await log.append(TOPIC, records("a", "b"))
-    newest = await log.last(TOPIC)
-    assert newest is not None
-    assert await log.end(TOPIC) == newest.offset == 1
-
-
 async def test_an_empty_append_returns_the_last_offset(log: KeptLog) -> None:
     """Appending nothing changes nothing and returns the newest offset, -1 for an empty topic."""
     assert await log.append(TOPIC, []) == -1

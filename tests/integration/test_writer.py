@@ -76,10 +76,6 @@ class Stepping:
         """Ask the log beneath."""
         return await self._log.last(topic)
 
-    async def end(self, topic: str) -> int:
-        """Ask the log beneath."""
-        return await self._log.end(topic)
-
     async def commit(self, group: str, topic: str, offset: int) -> None:
         """Tell the log beneath."""
         await self._log.commit(group, topic, offset)
