@@ -62,6 +62,14 @@ class Sustained:
     others: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """Rows a second of bare COPY, and the processor time of client and server per row, in microseconds."""
+
+    rate: float
+    microseconds: float
+
+
 class Run:
     """One platform under load, and the driver's own connection to its database."""
 
@@ -126,20 +134,21 @@ class Run:
         # The first second finds idle caches; it belongs to no steady state.
         steady = stamps[options.sources * POLLS :]
         head = [(when - newest).total_seconds() for when, newest in reader.seen if steady[0] <= newest < steady[-1]]
-        return _waits(steady, reader.seen), head
+        return waits(steady, reader.seen), head
 
-    async def bare_copy(self) -> float:
-        """Return how many of the finished rows bare COPY stores a second, a commit for each batch."""
+    async def bare_copy(self) -> Copied:
+        """Store finished rows with bare COPY, a commit for each batch."""
         rows = [tuple(row) for row in await self._connection.fetch(QUERIES["finished"], 50 * _ROWS)]
         for query in ("forget", "bare"):
             await self._connection.execute(QUERIES[query])
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time() + self._stand.seconds()["database"]
         for start in range(0, len(rows), _ROWS):
             await self._connection.copy_records_to_table("bare", records=rows[start : start + _ROWS])
-        return len(rows) / (time.perf_counter() - began)
+        spent = time.process_time() + self._stand.seconds()["database"] - before
+        return Copied(rate=len(rows) / (time.perf_counter() - began), microseconds=spent / len(rows) * 1e6)
 
 
-def _waits(stamps: Sequence[datetime], seen: Sequence[tuple[datetime, datetime]]) -> list[float]:
+def waits(stamps: Sequence[datetime], seen: Sequence[tuple[datetime, datetime]]) -> list[float]:
     """Return for each payload the seconds until the head page showed it or a later one."""
     newest, best = [], None
     for _, shown in seen:
@@ -171,15 +180,14 @@ async def _measure(options: Options, run: Run) -> None:
     copied = await run.bare_copy()
     _say(f"log {options.log}, views {options.views}, {options.sources} sources, payloads of {options.items}")
     _say(f"sustained  {sustained.rate:8,.0f} observations/s from payload to committed")
-    _say(f"bare COPY  {copied:8,.0f} rows/s of the same members; ratio {sustained.rate / copied:.2f}")
+    _say(f"bare COPY  {copied.rate:8,.0f} rows/s of the same members; ratio {sustained.rate / copied.rate:.2f}")
     costs = ", ".join(f"{name} {cost:.1f}" for name, cost in sustained.microseconds.items())
     total = sum(sustained.microseconds.values())
-    _say(
-        f"processor  {total:.1f} us an observation: {costs}; {1e6 / total:,.0f} observations a second of processor time"
-    )
+    _say(f"processor  {total:.1f} us an observation: {costs}")
+    _say(f"           {copied.microseconds:.1f} us a row of bare COPY; ratio {copied.microseconds / total:.2f}")
     _say(f"machine    {psutil.cpu_count()} cores, of which {sustained.others:.1f} were busy with other work")
-    waits, head = await run.ages(sustained.rate / 2)
-    for name, ages in (("payload to page", waits), ("head page", head)):
+    shown, head = await run.ages(sustained.rate / 2)
+    for name, ages in (("payload to page", shown), ("head page", head)):
         if len(ages) < 2:
             raise RuntimeError(f"{name}: nothing was seen")
         p99 = statistics.quantiles(ages, n=100)[98]
