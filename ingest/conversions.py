@@ -295,6 +295,10 @@ def segment(value: Any) -> str:
     return quote(str(value), safe="")
 
 
+@lru_cache(maxsize=4096)
 def stamp(value: datetime) -> str:
-    """Write a UTC time as RFC 3339 with milliseconds (as streams.record.format_time, three times as fast)."""
+    """Write a UTC time as RFC 3339 with milliseconds (as streams.record.format_time, three times as fast).
+
+    Remembered, because the items of a payload share the time it was received, and often the one they were observed.
+    """
     return f"{value.isoformat()[:19]}.{value.microsecond // 1000:03d}Z"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingest import reading, writing
 from ingest.bindings import Binding, Group
@@ -26,11 +26,11 @@ Tables = Mapping[str, Mapping[str, Any]]
 Values = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What one item says: of which entity (its `key`), when, where, and the values of the model's names.
 
-    `digest` is that of the values without the times: two items with the same digest say the same.
+    `digest` is that of the values without the times: two items with the same digest say the same. A tuple by name,
+    made once per item.
     """
 
     key: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ldes_server.definition import ViewDefinition
 from streams.record import Point
@@ -45,12 +45,12 @@ class Stream:
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(NamedTuple):
     """A member with its place in the log: `sequence` is dense from 0, `published_at` UTC, whole milliseconds.
 
     (published_at, sequence) strictly increases; published_at never decreases (LDES-29, LDES-32) and differs between
     the last member of a leaf and the first of the next, so that the windows of siblings are disjoint (TREE-27).
+    A tuple by name: made twice for each member, once to write it and once to put it on a page.
     """
 
     sequence: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import orjson
@@ -74,7 +74,7 @@ def _as_rdf(member: Published, write: Callable[[bytes], bytes]) -> bytes:
     try:
         return write(full_body(member))
     except MemberError:
-        return write(full_body(replace(member, body=b'{"@id":"%s"}' % member_iri(member))))
+        return write(full_body(member._replace(body=b'{"@id":"%s"}' % member_iri(member))))
 
 
 def render_page(page: Page, form: Form, *, frame: Frame) -> bytes:

@@ -119,7 +119,8 @@ def _publish(fresh: Iterable[tuple[Entry, Member]], head: Head, *, size: int) ->
 
 def _tick(clock: datetime | None, at: datetime, *, opens_leaf: bool) -> datetime:
     """Return the publication time: the log's, unless that would go back (LDES-29) or make siblings meet (TREE-27)."""
-    at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    if at.microsecond % 1000:
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     if clock is None:
         return at
     return max(at, clock + TICK if opens_leaf else clock)

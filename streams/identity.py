@@ -37,7 +37,12 @@ def _last_segment(key: str) -> str:
 
 def member_id(stream: str, key: str, observed_at: datetime, *, revision: bytes = b"") -> str:
     """Return the identity of a member: stream, entity, observed time, and the digest of a revision."""
-    fraction = f"{observed_at.microsecond // 1000:03d}" if observed_at.microsecond >= 1000 else ""
-    time = f"{observed_at.isoformat()[:19].replace('-', '').replace(':', '')}{fraction}Z"
     suffix = f"-{revision.hex()[:8]}" if revision else ""
-    return f"{stream}/members/{slug(key)}/{time}{suffix}"
+    return f"{stream}/members/{slug(key)}/{_compact(observed_at)}{suffix}"
+
+
+@lru_cache(maxsize=4096)
+def _compact(moment: datetime) -> str:
+    """Write a UTC time as part of a path, milliseconds only where there are any; remembered, for many share a time."""
+    fraction = f"{moment.microsecond // 1000:03d}" if moment.microsecond >= 1000 else ""
+    return f"{moment.isoformat()[:19].replace('-', '').replace(':', '')}{fraction}Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
@@ -27,6 +27,12 @@ MAX_BATCH_BYTES = 16 * 2**20
 _POLL = timedelta(seconds=3)
 # Rows per deletion: a transaction of some 10 ms, so that retention never holds back the vacuum or a checkpoint.
 _DROP_AT_ONCE = 5000
+
+# The lengths of a header's name and value.
+_LENGTHS = struct.Struct(">HI")
+# A third of the time of calling the classes; a reader that catches up spends much of its time there
+# (tests/benchmarks/test_postgres_log.py).
+_new: Any = tuple.__new__
 
 # Errors after which the same call may succeed. Everything else of PostgreSQL is a defect or a wrong setting.
 _RETRIABLE = (
@@ -72,22 +78,23 @@ def translated(doing: str) -> Iterator[None]:
 
 def pack_headers(headers: Mapping[str, bytes]) -> bytes:
     """Frame headers as bytes: for each, the lengths of name (2 bytes) and value (4 bytes), then both."""
-    parts = []
+    parts: list[bytes] = []
     for name, value in headers.items():
         encoded = name.encode()
-        parts += [struct.pack(">HI", len(encoded), len(value)), encoded, value]
+        parts += (_LENGTHS.pack(len(encoded), len(value)), encoded, value)
     return b"".join(parts)
 
 
 def unpack_headers(packed: bytes) -> dict[str, bytes]:
     """Undo `pack_headers`."""
     headers = {}
-    at = 0
-    while at < len(packed):
-        name, value = struct.unpack_from(">HI", packed, at)
-        at += 6
-        headers[packed[at : at + name].decode()] = packed[at + name : at + name + value]
-        at += name + value
+    at, end = 0, len(packed)
+    while at < end:
+        length, size = _LENGTHS.unpack_from(packed, at)
+        name = at + _LENGTHS.size
+        value = name + length
+        at = value + size
+        headers[packed[name:value].decode()] = packed[value:at]
     return headers
 
 
@@ -123,6 +130,7 @@ class PostgresLog:
                 self._dsn,
                 min_size=0,  # with a floor, the driver logs a trace whenever it cannot keep it
                 max_size=self._connections,
+                reset=_leave_as_is,  # our sessions change no setting; resetting them is a round trip per call
                 timeout=self._patience,
                 command_timeout=self._patience,
                 server_settings={"application_name": "smartflanders log"},
@@ -182,7 +190,7 @@ class PostgresLog:
                 rows = await connection.fetch(QUERIES["read"], topic, after, limit, self._max_batch_bytes)
             if rows:
                 after = rows[-1]["number"]
-                yield [_entry(row) for row in rows]
+                yield _entries(rows)
             elif await self._listening():
                 # Not wait_for: in Python 3.11 it swallows a cancellation that meets the news.
                 with suppress(TimeoutError):
@@ -193,7 +201,7 @@ class PostgresLog:
         """Return the newest entry (see Log)."""
         async with self._connection("read") as connection:
             row = await connection.fetchrow(QUERIES["last"], topic)
-        return None if row is None else _entry(row)
+        return None if row is None else _entries([row])[0]
 
     async def commit(self, group: str, topic: str, offset: int) -> None:
         """Save how far a group is (see Log)."""
@@ -253,6 +261,13 @@ class PostgresLog:
                 news.set()
 
 
-def _entry(row: Any) -> Entry:
-    record = Record(key=row["key"], value=row["value"], headers=unpack_headers(row["headers"]))
-    return Entry(offset=row["number"], at=row["at"], record=record)
+async def _leave_as_is(_connection: Any) -> None:
+    return None
+
+
+def _entries(rows: Iterable[Any]) -> list[Entry]:
+    """Make entries of rows: number, at, headers, key, value."""
+    return [
+        _new(Entry, (number, at, _new(Record, (key, value, unpack_headers(headers)))))
+        for number, at, headers, key, value in rows
+    ]

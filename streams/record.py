@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 # Payloads under this many bytes gain nothing from deflate (gzip header plus dictionary warm-up).
 _COMPRESS_FROM = 512
@@ -33,17 +35,18 @@ class Reason(Enum):
     FAULT = "fault"  # our own mapping failed on this record: a defect of ours, kept with the record for replay
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What a log stores: a key, a value and small headers, all bytes to the log."""
+class Record(NamedTuple):
+    """What a log stores: a key, a value and small headers, all bytes to the log.
+
+    A tuple by name, like Entry: a reader that catches up makes a quarter of a million of both a second.
+    """
 
     key: bytes
     value: bytes
-    headers: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Mapping[str, bytes] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A record with the number and the time its log gave it, once and for ever.
 
     Offsets of one topic are dense from 0. `at` is timezone-aware, UTC, whole milliseconds, and need not be monotone:
@@ -68,8 +71,9 @@ class Point:
             raise ValueError(f"no place on earth: longitude {self.longitude}, latitude {self.latitude}")
 
 
+@lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
-    """Read an RFC 3339 time that carries a zone.
+    """Read an RFC 3339 time that carries a zone; remembered like `format_time`, whose output it reads most.
 
     Raises:
         ValueError: the text is no such time, or has no zone.

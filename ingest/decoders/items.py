@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingest.paths import Each
 from streams.record import Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """One item: its value, its document's root, and where it stands: `place` is the list's, `index` its number.
 
-    `key` is the path of what identifies it, where that is an XML attribute.
+    `key` is the path of what identifies it, where that is an XML attribute. A tuple by name, made once per item.
     """
 
     value: Any
     root: Mapping[str, Any]
     place: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides a method of tuples that nobody needs here
     key: str = ""
 
     @property

@@ -19,7 +19,7 @@ SELECT next - 1 FROM log.topics WHERE name = $1
 -- The size of a value is known without reading it (EXTERNAL storage), so what does not fit is never fetched.
 SELECT number, at, headers, key, value
 FROM (
-    SELECT *, sum(octet_length(value)) OVER (ORDER BY number) - octet_length(value) AS before
+    SELECT *, sum(octet_length(value)) OVER (ORDER BY number ROWS UNBOUNDED PRECEDING) - octet_length(value) AS before
     FROM (
         SELECT number, at, headers, key, value
         FROM log.entries

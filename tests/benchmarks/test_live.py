@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
@@ -179,7 +178,7 @@ async def publish(dsn: str, seconds: float) -> None:
             now = datetime.now(UTC)
             now = now.replace(microsecond=now.microsecond // 1000 * 1000)
             members = make_members(STREAM, [head.count], "http://127.0.0.1")
-            members = tuple(replace(member, published_at=now) for member in members)
+            members = tuple(member._replace(published_at=now) for member in members)
             after = Head(count=head.count + 1, published_at=now, position=head.position + 1)
             await store.append(STREAM.name, Placed(base=head, head=after, members=members))
             head = after

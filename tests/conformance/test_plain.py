@@ -204,7 +204,7 @@ def fill(site: Site, count: int) -> None:
         published = []
         for number, made in enumerate([site_member(site, number) for number in range(count)]):
             body = {**model, "@id": f"{site.base}/{made.id}", "isVersionOf": made.entity}
-            published.append(replace(made, sequence=number, body=json.dumps(body, separators=(",", ":")).encode()))
+            published.append(made._replace(sequence=number, body=json.dumps(body, separators=(",", ":")).encode()))
         head = replace(base, count=count, published_at=published[-1].published_at, position=base.position + count)
         await store.append(stream.name, Placed(base=base, head=head, members=tuple(published)))
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import asyncpg
 import pytest
@@ -60,7 +60,7 @@ async def store(opener: Opener) -> AsyncIterator[Store]:
         yield opened
 
 
-def members(numbers: Iterable[int], **changes: object) -> tuple[Published, ...]:
+def members(numbers: Iterable[int], **changes: Any) -> tuple[Published, ...]:
     """Make members with these sequence numbers, a second apart, of three entities by turns."""
     made = [
         Published(
@@ -74,7 +74,7 @@ def members(numbers: Iterable[int], **changes: object) -> tuple[Published, ...]:
         )
         for number in numbers
     ]
-    return tuple(replace(each, **changes) for each in made)  # type: ignore[arg-type]
+    return tuple(each._replace(**changes) for each in made)
 
 
 def batch(base: Head, published: tuple[Published, ...]) -> Placed:
@@ -171,7 +171,7 @@ async def test_final_pages_stay_the_same(opener: Opener) -> None:
 async def test_known_identities(store: Store) -> None:
     """Of the ids asked for, those published come back, whatever characters they have."""
     odd = ("parking/members/é ü", "https://example.org/%2F?a=1&b='\"\\#", "漢字/🚲", "x" * 2000)
-    made = tuple(replace(each, id=name) for each, name in zip(members(range(4)), odd, strict=True))
+    made = tuple(each._replace(id=name) for each, name in zip(members(range(4)), odd, strict=True))
     await store.append("parking", batch(Head(), made))
     assert await store.known("parking", {*odd, "parking/members/e u", ""}) == set(odd)
     assert await store.known("other", set(odd)) == frozenset()
@@ -256,12 +256,12 @@ async def test_the_place_of_a_state_moves_with_it(store: Store) -> None:
     here, there = Point(longitude=3.0, latitude=51.0), Point(longitude=4.0, latitude=51.0)
     first, second = (Box(west=each, south=50.9, east=each, north=51.1) for each in (3.0, 4.0))
     old, new = members([0, 1], entity="https://example.org/bus")
-    await store.append("parking", batch(Head(), (replace(old, point=here),)))
-    moved = replace(new, point=there, observed_at=NOON + timedelta(hours=1))
+    await store.append("parking", batch(Head(), (old._replace(point=here),)))
+    moved = new._replace(point=there, observed_at=NOON + timedelta(hours=1))
     assert (await states(store, box=first), await states(store, box=second)) == (["bus"], [])
     await store.append("parking", batch(await store.head("parking"), (moved,)))
     assert (await states(store, box=first), await states(store, box=second)) == ([], ["bus"])
-    late = replace(moved, sequence=2, id="parking/members/late", observed_at=NOON, point=None)
+    late = moved._replace(sequence=2, id="parking/members/late", observed_at=NOON, point=None)
     await store.append("parking", batch(await store.head("parking"), (late,)))
     assert await states(store, box=second) == ["bus"]
 
@@ -275,7 +275,7 @@ async def test_pages_of_states_have_every_entity_once(store: Store) -> None:
         "urn:x:\U0001f6b2",
         "urn:x:\ufffd",
     ]
-    made = tuple(replace(each, entity=name) for each, name in zip(members(range(5)), odd, strict=True))
+    made = tuple(each._replace(entity=name) for each, name in zip(members(range(5)), odd, strict=True))
     await store.append("parking", batch(Head(), made))
     found: list[str] = []
     for number in range(5, 8):
@@ -389,7 +389,7 @@ async def test_the_log_is_read_from_any_place_on(store: Store) -> None:
 async def test_large_members_are_read_a_few_at_a_time(store: Store) -> None:
     """A read has some megabytes at most, but one member at least, so nothing is left out and memory is bounded."""
     base = await store.head("parking")
-    large = tuple(replace(each, body=b'{"@id":"%s"}' % (b"x" * 3_000_000)) for each in members(range(4)))
+    large = tuple(each._replace(body=b'{"@id":"%s"}' % (b"x" * 3_000_000)) for each in members(range(4)))
     await store.append("parking", batch(base, large))
     found, last = list[int](), -1
     while got := await store.after("parking", last, limit=100):

@@ -57,7 +57,7 @@ class Stepping:
     async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
         """Read the log beneath, later entries with earlier times."""
         async for entries in self._log.read(topic, after=after, limit=limit):
-            yield [each if each.offset < self._at else replace(each, at=each.at - BACK) for each in entries]
+            yield [each if each.offset < self._at else each._replace(at=each.at - BACK) for each in entries]
 
 
 def record(key: object) -> Record:

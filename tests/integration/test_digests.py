@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,8 +142,8 @@ def test_any_change_of_a_page_changes_its_chain() -> None:
     whole = json.loads(sign(0, members, previous=GENESIS))
     changed = [
         (members[1], members[0], *members[2:]),
-        (*members[:9], replace(members[9], sequence=10)),
-        (*members[:9], replace(members[9], body=members[9].body.replace(b"312", b"313"))),
+        (*members[:9], members[9]._replace(sequence=10)),
+        (*members[:9], members[9]._replace(body=members[9].body.replace(b"312", b"313"))),
         members[:9],
     ]
     chains = {json.loads(sign(0, them, previous=GENESIS))["chain"] for them in changed}

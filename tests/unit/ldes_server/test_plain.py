@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def member(point: Point | None = None, **changes: Any) -> Published:
     """Make a car park with keys changed."""
     made = MEMBERS["gent-parking"][0]
     body = json.dumps({**json.loads(made.body), **changes}, ensure_ascii=False, separators=(",", ":")).encode()
-    return replace(made, point=point, body=body)
+    return made._replace(point=point, body=body)
 
 
 def rows(*members: Published) -> list[dict[str, str]]:
@@ -61,7 +60,7 @@ def test_lines_are_the_members_of_the_page(name: str) -> None:
 
 def test_a_member_written_over_several_lines_is_one_line() -> None:
     """Line ends between the tokens of a member do not end its line."""
-    loose = replace(MEMBERS["gent-parking"][0], body=b'{"@id":"https://x.example/1",\r\n"name":"a\\nb"}')
+    loose = MEMBERS["gent-parking"][0]._replace(body=b'{"@id":"https://x.example/1",\r\n"name":"a\\nb"}')
     text = render_plain([loose, loose], PlainForm.NDJSON, frame=FRAME).decode()
     assert [json.loads(line)["name"] for line in text.splitlines()] == ["a\nb", "a\nb"]
 

@@ -150,7 +150,7 @@ def test_a_member_that_only_json_can_express_costs_no_page(form: Form) -> None:
     stream = two_streams()[0]
     first, second = make_members(stream, range(2), BASE)
     foreign = first.body[:-1] + b',"@type":[{"@value":7}]}'
-    page = Page(id=PageId(level=0, index=0), final=False, version=2, members=(replace(first, body=foreign), second))
+    page = Page(id=PageId(level=0, index=0), final=False, version=2, members=(first._replace(body=foreign), second))
     frame = FRAMES[stream.name]
     text = render_page(page, form, frame=frame)
     plain = render_page(replace(page, members=(first, second)), form, frame=frame)
@@ -158,4 +158,4 @@ def test_a_member_that_only_json_can_express_costs_no_page(form: Form) -> None:
     for member in (first, second):
         assert b"member> <" + member_iri(member) + b"> ." in text
     assert len(text) < len(plain)
-    assert b"generatedAtTime" in render_member(replace(first, body=foreign), form, frame=frame)
+    assert b"generatedAtTime" in render_member(first._replace(body=foreign), form, frame=frame)

@@ -141,4 +141,4 @@ def test_nowhere_is_in_no_box() -> None:
     """A member without a place is in no box, not even the whole world."""
     world = Box(west=-180, south=-90, east=180, north=90)
     assert world.holds(MEMBER.point)
-    assert not Selection(box=world).holds(replace(MEMBER, point=None))
+    assert not Selection(box=world).holds(MEMBER._replace(point=None))

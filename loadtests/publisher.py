@@ -1,0 +1,116 @@
+"""A publisher that is never the limit: prepared payloads of car parks over loopback HTTP, each stamped when asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+# Stands in a prepared payload where its time goes.
+_STAMP = b"@@@@-@@-@@T@@:@@:@@.@@@Z"
+_HOST = "publisher.example.org"
+
+_SOURCE = """\
+source: load-{number}
+title: {{ nl: Parkings onder belasting, en: Car parks under load }}
+description: {{ nl: "Alle parkings, telkens nieuw.", en: "All car parks, news at every poll." }}
+publisher: {{ name: Load, iri: "https://data.example.org/id/organisation/load" }}
+licence: https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0
+http_poll: {{ url: "http://{host}/{number}", every: 1s }}
+model: parking
+stream: load
+each: items[*]
+bind:
+  entity: id
+  observed_at: at
+  name: {{ from: name, language: nl }}
+  free_spaces: free
+  total_spaces: total
+  occupancy: taken
+  open_now: open
+  point: {{ longitude: lon, latitude: lat }}
+"""
+
+
+def write_pilot(folder: Path, *, sources: int) -> None:
+    """Write the source files of so many sources that feed the one stream `load`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(sources):
+        (folder / f"load-{number}.yaml").write_text(_SOURCE.format(number=number, host=_HOST), "utf-8")
+
+
+def payload(source: int, items: int) -> bytes:
+    """Prepare a payload of so many car parks, those of one source, with a place for the time."""
+    return json.dumps(
+        {
+            "items": [
+                {
+                    "id": f"p{source}-{number}",
+                    "at": _STAMP.decode(),
+                    "name": f"Parking {number} van bron {source}",
+                    "free": (free := number * 7919 % 800),
+                    "total": 800,
+                    "taken": round(100 - free / 8, 1),
+                    "open": number % 9 != 0,
+                    "lon": round(3.6 + number * 31 % 2000 / 10_000, 4),
+                    "lat": round(51.0 + number * 17 % 1000 / 10_000, 4),
+                }
+                for number in range(items)
+            ]
+        }
+    ).encode()
+
+
+class Publisher:
+    """Answers every poll of source N at `/<host>/<N>` with a payload that is news.
+
+    `wanted` is asked per poll how many items to send; with none the answer is 304. `sent` lists what went out: the
+    stamp, which is the moment of the answer, and the number of items sent until then.
+    """
+
+    def __init__(self, wanted: Callable[[], int]) -> None:
+        self.wanted = wanted
+        self.sent: list[tuple[datetime, int]] = []
+        self._prepared: dict[tuple[int, int], bytes] = {}
+
+    @property
+    def items(self) -> int:
+        """How many items went out so far."""
+        return self.sent[-1][1] if self.sent else 0
+
+    def prepare(self, sources: int, items: int) -> None:
+        """Make the payloads of this size before anybody asks for them."""
+        for source in range(sources):
+            self._prepared[source, items] = payload(source, items)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Answer while the block runs; gives the address to use as `--origin`."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Cancelled when the run ends, which asyncio's server would report as an error.
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                path = head.split(b" ", 2)[1]
+                writer.write(self._answer(int(path.rpartition(b"/")[2])))
+                await writer.drain()
+        writer.close()
+
+    def _answer(self, source: int) -> bytes:
+        items = self.wanted()
+        if not items:
+            return b"HTTP/1.1 304 Not Modified\r\n\r\n"
+        now = datetime.now(UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        body = self._prepared[source, items].replace(
+            _STAMP, now.isoformat(timespec="milliseconds")[:23].encode() + b"Z"
+        )
+        self.sent.append((now, self.items + items))
+        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body

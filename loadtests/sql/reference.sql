@@ -1,0 +1,17 @@
+-- What the load tests ask of the database beside the platform.
+
+-- name: committed
+-- How many members of a stream are published.
+SELECT count FROM ldes.streams WHERE name = $1
+
+-- name: finished
+-- The newest members as they are stored.
+SELECT * FROM ldes.members ORDER BY stream, sequence DESC LIMIT $1
+
+-- name: forget
+-- Make room for the bare table.
+DROP TABLE IF EXISTS bare
+
+-- name: bare
+-- A table of the same columns under the primary key alone.
+CREATE TABLE bare (LIKE ldes.members INCLUDING STORAGE, PRIMARY KEY (stream, sequence))

@@ -1,0 +1,150 @@
+"""The platform under load on one machine: its database, its broker and its roles as processes, and what each costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from smartflanders.embedded import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parents[1]
+_READY_WITHIN_SECONDS = 90.0
+_STOP_WITHIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What to start: `log` is `postgres`, `kafka` (a broker is started) or `kafka://host:port`.
+
+    With `together` collecting, normalising and writing share one process, as in `smartflanders up`.
+    """
+
+    folder: Path
+    log: str
+    together: bool = False
+
+
+class Stand:
+    """Database, broker and roles on loopback; a context manager that starts and ends them.
+
+    `base` is the public address of the pages, `dsn` the database's.
+    """
+
+    def __init__(self, wish: Wish) -> None:
+        self._wish = wish
+        self._stack = ExitStack()
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._port = _free_port()
+        self._log = wish.log
+        self.base = f"http://127.0.0.1:{self._port}"
+        self.dsn = ""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            database = stack.enter_context(EmbeddedPostgres(self._wish.folder / "database"))
+            self._database = database
+            self.dsn = database.dsn
+            stack.callback(self._end)
+            if self._log == "kafka":
+                self._log = "kafka://" + self._start("broker", ["-m", "tests.support.broker"], {})
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def start_roles(self, pilot: Path, origin: str) -> None:
+        """Start serving, then the working roles, each polling five times a second where the file says once."""
+        options = [f"--pilot={pilot}", f"--origin={origin}", "--speed=5"]
+        environ = {
+            "SF_DATABASE_URL": self.dsn,
+            "SF_LOG": self._log,
+            "SF_KAFKA_REPLICATION": "1",
+            "SF_BASE_URL": self.base,
+            "SF_LOG_LEVEL": "warning",
+        }
+        self._start("serve", ["-m", "smartflanders.cli", "serve", *options, f"--port={self._port}"], environ)
+        for role in ("write", "normalise", "collect") if not self._wish.together else ("pipeline",):
+            self._start(role, ["-m", "smartflanders.cli", role, *options], environ, says=role != "pipeline")
+
+    def seconds(self) -> dict[str, float]:
+        """Return the processor time of each process so far, with its children's."""
+        found = {name: _seconds(process.pid) for name, process in self._processes.items()}
+        assert self._database.pid is not None
+        return found | {"database": _seconds(self._database.pid)}
+
+    def others(self) -> float:
+        """Return the processor time that everything else on the machine took so far, this process left out."""
+        spent = psutil.cpu_times()
+        busy = sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0)
+        return busy - sum(self.seconds().values()) - sum(psutil.Process().cpu_times()[:2])
+
+    def complaint(self) -> str | None:
+        """Say which process has ended, with its last lines; None while all run."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                said = (self._wish.folder / f"{name}.stderr").read_text("utf-8", "replace")
+                return f"{name} ended with status {process.returncode}: {said[-2000:]}"
+        return None
+
+    def _start(self, name: str, arguments: Sequence[str], environ: Mapping[str, str], *, says: bool = True) -> str:
+        """Start a process and return what stands behind `ready` on its first line."""
+        with (self._wish.folder / f"{name}.stderr").open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env={**os.environ, **environ},
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self._processes[name] = process
+        if not says:
+            return ""
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("ready"):
+            process.wait(_STOP_WITHIN_SECONDS)
+            raise RuntimeError(self.complaint() or f"{name} said {line!r} instead of ready")
+        return line.removeprefix("ready").strip()
+
+    def _end(self) -> None:
+        """End the processes in the order opposite to their start."""
+        for process in reversed(self._processes.values()):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _seconds(pid: int) -> float:
+    """Return the processor time of a process, of its living and of its dead children."""
+    try:
+        process = psutil.Process(pid)
+        living = (child.cpu_times() for child in process.children(recursive=True))
+        return sum((each.user + each.system for each in living), start=sum(process.cpu_times()[:4]))
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
