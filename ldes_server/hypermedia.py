@@ -6,12 +6,11 @@ from typing import Any
 
 import orjson
 
-from ldes_server.model import GENERATED_AT, SEQUENCE, Stream
+from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
 from ldes_server.render import IS_PART_OF, LDES, TREE, XSD, Frame
 
 DCTERMS = "http://purl.org/dc/terms/"
-VERSION_OF = f"{DCTERMS}isVersionOf"
 
 _LINK = {"@type": "@id"}
 # Our own copy of the words pages use. The published context of the specification makes members and paths RDF lists,
@@ -75,8 +74,10 @@ def describe(stream: Stream, base_url: str) -> Frame:
 
 def _paths(stream: Stream) -> dict[str, str]:
     """Return the stream's paths by their local name after ldes: (LDES-05, LDES-06)."""
-    paths = {"timestampPath": GENERATED_AT, "sequencePath": SEQUENCE}
-    return {**paths, "versionOfPath": VERSION_OF} if stream.model.versioned else paths
+    paths = {"timestampPath": stream.timestamp_path}
+    if stream.numbered:
+        paths["sequencePath"] = SEQUENCE
+    return {**paths, "versionOfPath": stream.version_path} if stream.model.versioned else paths
 
 
 def _json_facts(stream: Stream) -> bytes:

@@ -26,6 +26,7 @@ FINAL_VERSION = 0
 class LogView:
     """The tree over `count` members, of which those from `first` on are live; `size` and `fan` never change.
 
+    `path` is the property that the publication time is written as, and that bounds speak of.
     Retention works on whole leaves: a leaf that holds one live member is live with all its members.
     """
 
@@ -33,6 +34,7 @@ class LogView:
     fan: int
     count: int
     first: int = 0
+    path: str = GENERATED_AT
 
     def __post_init__(self) -> None:
         """Refuse a tree that cannot grow, and a left edge outside the log."""
@@ -107,9 +109,9 @@ class LogView:
         `times` has the publication times at `edges`. The open leaf has no upper bound: it still grows (LDES-35).
         """
         span = self.span(target)
-        bounds = [_bound(RelationType.GREATER_OR_EQUAL, times[span.start])]
+        bounds = [self._bound(RelationType.GREATER_OR_EQUAL, times[span.start])]
         if span.stop <= self.count:
-            bounds.append(_bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1]))
+            bounds.append(self._bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1]))
         return Relation(target=target, bounds=tuple(bounds), remaining=min(span.stop, self.count) - span.start)
 
     def node(self, page_id: PageId, times: Mapping[int, datetime]) -> Page:
@@ -124,6 +126,9 @@ class LogView:
             version=FINAL_VERSION if final else self.count + self.first,
             relations=tuple(self.relation(child, times) for child in self.children(page_id)),
         )
+
+    def _bound(self, kind: RelationType, moment: datetime) -> Bound:
+        return Bound(type=kind, path=(self.path,), value=format_time(moment), datatype=DATE_TIME)
 
     def _grown(self, page_id: PageId) -> bool:
         # Levels come from addresses: a level no tree of this size can have must not become a huge power.
@@ -153,7 +158,3 @@ def leaf(page_id: PageId, members: Sequence[Published], *, size: int) -> Page | 
         version=FINAL_VERSION if final else start + len(members),
         members=tuple(members),
     )
-
-
-def _bound(kind: RelationType, moment: datetime) -> Bound:
-    return Bound(type=kind, path=(GENERATED_AT,), value=format_time(moment), datatype=DATE_TIME)

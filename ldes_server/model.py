@@ -14,6 +14,7 @@ from vocab.model import Model
 # The paths of every stream (LDES-29..34): our own publication stamp and our own dense counter.
 GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
 SEQUENCE = "https://w3id.org/smartflanders/ns#sequence"
+VERSION_OF = "http://purl.org/dc/terms/isVersionOf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,12 @@ class Stream:
     `page_size` members fill a leaf, `fan` children a node (design: 250 and 32). `polling_interval` is what we advise
     consumers (ldes:pollingInterval); `max_age` what caches may keep a mutable page for, never longer than that.
     `expected_every` is the cadence the source declares, None if it declares none.
+
+    For the catalogue: `contact` has some of the keys `name`, `email`, `page`; `themes`, `hvd_categories` and `spatial` are
+    absolute IRIs, `keywords` come by language; what is absent has a default there (ldes_server/descriptions.py).
+
+    `timestamp_path` is the property that pages write the publication time as; `numbered` streams have the sequence
+    number as a property too. Members with `graphs` hold a named graph each, which only JSON-LD, TriG and N-Quads can say.
     """
 
     name: str
@@ -38,6 +45,15 @@ class Stream:
     polling_interval: timedelta = timedelta(seconds=30)
     max_age: timedelta = timedelta(seconds=5)
     expected_every: timedelta | None = None
+    contact: Mapping[str, str] = field(default_factory=dict)
+    themes: tuple[str, ...] = ()
+    keywords: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hvd_categories: tuple[str, ...] = ()
+    spatial: tuple[str, ...] = ()
+    timestamp_path: str = GENERATED_AT
+    version_path: str = VERSION_OF
+    numbered: bool = True
+    graphs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

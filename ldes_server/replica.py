@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from ldes_server.coverage import Coverage
 from ldes_server.model import Head, Page, PageId, Published, Stream
 from ldes_server.serve import WatchedStore
 
@@ -65,6 +66,10 @@ class ReplicaStore:
     async def latest_of(self, stream: str, entity: str) -> Published | None:
         """Return the newest member of an entity, from the primary where the replica has none."""
         return await self._replica.latest_of(stream, entity) or await self._primary.latest_of(stream, entity)
+
+    async def coverage(self, stream: str) -> Coverage | None:
+        """Return what the live members cover, from the primary: finding out writes down what full blocks cover."""
+        return await self._primary.coverage(stream)
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Watch the primary: a replica passes no notifications on."""

@@ -167,4 +167,6 @@ class Shelf:
 
 
 def _view(stream: Stream, head: Head) -> LogView:
-    return LogView(size=stream.page_size, fan=stream.fan, count=head.count, first=head.first)
+    return LogView(
+        size=stream.page_size, fan=stream.fan, count=head.count, first=head.first, path=stream.timestamp_path
+    )

@@ -72,7 +72,15 @@ KEYS: Mapping[str, str] = {
     "description": "The stream's description in `nl` and `en` (`fr`, `de` optional).",
     "publisher": "Who publishes the data: `name` and `iri`.",
     "licence": "The licence's IRI.",
-    "contact": "Optional. Where questions about the data go.",
+    "contact": "Optional. Where questions about the data go: an e-mail address, a web address, or `name`, `email`, "
+    "`page`. Without it the catalogue leads to the publisher.",
+    "theme": "Optional. The catalogue's themes, by their code in the EU table, such as `TRAN` or `ENVI`; one or a list. "
+    "Without it those of the model.",
+    "keywords": "Optional. The catalogue's keywords: one or a list in `nl`, `en`, `fr`, `de`. Without it the model's name.",
+    "hvd_category": "Optional. Only for a high-value dataset under Regulation (EU) 2023/138: `geospatial`, `environment`, "
+    "`meteorological`, `statistics`, `companies`, `mobility`; one or a list. Live parking and traffic are not in its annex.",
+    "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
+    "box around what was measured is computed.",
     "http_poll": "A transport: ask a web address again and again. Exactly one transport per file.",
     "files": "A transport: read files that appear in a folder. Exactly one transport per file.",
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",

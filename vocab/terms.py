@@ -21,6 +21,9 @@ XSD_DOUBLE = XSD + "double"
 XSD_INTEGER = XSD + "integer"
 XSD_STRING = XSD + "string"
 
+DCAT_THEME = "http://www.w3.org/ns/dcat#theme"
+MOBILITY_THEME = "http://w3id.org/mobilitydcat-ap#mobilityTheme"
+
 SH = "http://www.w3.org/ns/shacl#"
 PROV_GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
 DCTERMS_IS_VERSION_OF = "http://purl.org/dc/terms/isVersionOf"
