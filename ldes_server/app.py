@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
+from ldes_server.activities import feed_stream
+from ldes_server.coverage import Coverage
+from ldes_server.descriptions import FEED_NAME
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.model import PageId, Stream
-from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current
+from ldes_server.negotiate import PAGE_TYPES, RDF_TYPES, accepts_gzip, choose, is_current, with_graphs
 from ldes_server.problems import Problem, unknown
 from ldes_server.render import member_iri
 from ldes_server.responses import Ready, ReadyCache, Variant
@@ -22,7 +25,7 @@ from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
 # First path segments that are ours; a stream of that name could not be reached.
-RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id"})
+RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id", FEED_NAME})
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
 _ASK_AGAIN = "ask for one of them, or leave the Accept header out"
@@ -33,9 +36,9 @@ Metrics = Callable[[], tuple[bytes, str]]
 class Site:
     """What the addresses answer from: the shelf and the documents, made once."""
 
-    def __init__(self, shelf: Shelf, base_url: str, metrics: Metrics | None) -> None:
-        streams = tuple(shelf.streams.values())
+    def __init__(self, shelf: Shelf, streams: Sequence[Stream], base_url: str, metrics: Metrics | None) -> None:
         self.shelf = shelf
+        self.streams = {stream.name: stream for stream in streams}
         self.base_url = base_url
         self.metrics = metrics
         self.catalogue = site_catalogue(streams, base_url)
@@ -49,14 +52,23 @@ class Site:
             raise unknown("stream", name, self.shelf.streams, prefix="/")
         return self.shelf.streams[name]
 
+    def offers(self, stream: str, types: Sequence[str]) -> Sequence[str]:
+        """Return those of the media types that can show members of the stream."""
+        return with_graphs(types) if self.stream(stream).graphs else types
+
+    def describe(self, coverages: Mapping[str, Coverage | None]) -> None:
+        """Make the catalogue anew with what the streams, by name, cover now."""
+        self.catalogue = site_catalogue(tuple(self.streams.values()), self.base_url, coverages)
+        self._front = None
+
     async def front(self) -> Document:
         """Return the front page: for people as HTML, for programs the catalogue; made anew when members came."""
-        heads = {name: (await self.shelf.head(name)).count for name in self.shelf.streams}
+        heads = {name: (await self.shelf.head(name)).count for name in self.streams}
         counts = tuple(heads.values())
         if self._front is None or self._front[0] != counts:
             feeds = [
                 Feed(stream=stream, count=heads[name], newest=await self.shelf.newest(name, limit=ROWS))
-                for name, stream in self.shelf.streams.items()
+                for name, stream in self.streams.items()
             ]
             bodies = {**self.catalogue.bodies, HTML: front_page(feeds, self.base_url)}
             self._front = (counts, Document(bodies=bodies, cache_control="public, max-age=5"))
@@ -82,10 +94,10 @@ def create_app(
             [Fault(where=f"stream {name}", what="this name is an address of ours", fix="rename it") for name in taken],
             where="the streams",
         )
-    shelf = Shelf(streams, store, base_url=base_url, cache=cache)
+    shelf = Shelf((*streams, feed_stream(base_url)), store, base_url=base_url, cache=cache)
     app = FastAPI(title="smartflanders", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.shelf = shelf
-    app.state.site = Site(shelf, base_url, metrics)
+    app.state.site = Site(shelf, streams, base_url, metrics)
     app.state.docs = None
     for path, endpoint, summary in _ADDRESSES:
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
@@ -137,7 +149,7 @@ async def page(request: Request, stream: str, level: str, index: str, site: Here
 async def member(request: Request, stream: str, site: Here) -> Response:
     """Hand out one member."""
     site.stream(stream)
-    variant = _variant(request, RDF_TYPES)
+    variant = _variant(request, site.offers(stream, RDF_TYPES))
     ready = await site.shelf.member(stream, _raw_path(request)[1:], variant)
     if ready is None:
         raise Problem(404, "there is no such member", fix=f"all of them are reached from /{stream}/log")
@@ -156,7 +168,7 @@ async def entity(request: Request, stream: str, site: Here) -> Response:
 async def latest(request: Request, stream: str, site: Here) -> Response:
     """Hand out the newest state of every entity."""
     site.stream(stream)
-    return _answer(request, await site.shelf.latest(stream, _variant(request, RDF_TYPES)))
+    return _answer(request, await site.shelf.latest(stream, _variant(request, site.offers(stream, RDF_TYPES))))
 
 
 async def model(request: Request, model: str, site: Here) -> Response:
@@ -221,7 +233,7 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    ready = await site.shelf.page(name, page_id, _variant(request, PAGE_TYPES))
+    ready = await site.shelf.page(name, page_id, _variant(request, site.offers(name, PAGE_TYPES)))
     if ready is Missing.GONE:
         raise Problem(410, "this page is no longer kept", fix=f"what is kept is linked from /{name}/log")
     if isinstance(ready, Missing):

@@ -79,7 +79,9 @@ def _coverage(extent: Any, lags: Any) -> Coverage:
         published_from=extent["published_from"],
         published_to=extent["published_to"],
         since=extent["since"],
-        box=None if extent["west"] is None else Box(**{side: extent[side] for side in ("west", "south", "east", "north")}),
+        box=None
+        if extent["west"] is None
+        else Box(**{side: extent[side] for side in ("west", "south", "east", "north")}),
         lag=Lag(
             median=timedelta(seconds=float(lags["median"])),
             high=timedelta(seconds=float(lags["high"])),

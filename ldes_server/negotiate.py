@@ -33,6 +33,9 @@ PROFILED: dict[str, Form] = {
 PAGE_FORMS: dict[str, Form] = {**FORMS, **PROFILED}
 PAGE_TYPES: tuple[str, ...] = tuple(PAGE_FORMS)
 
+# What can say in which graph a statement stands.
+_GRAPH_TYPES = frozenset({"application/ld+json", "application/trig", "application/n-quads"})
+
 # Names people ask by -> what we really send. JSON-LD is JSON, so whoever asks for JSON is served with it, under its
 # true label: `application/json` on these bytes would hide from RDF clients what they are (HTTP-01).
 ALIASES: dict[str, str] = {
@@ -64,6 +67,11 @@ def choose(accept: str | None, offers: Sequence[str] = RDF_TYPES) -> str | None:
         if quality > 0 and (chosen is None or score > best):
             best, chosen = score, offer
     return chosen
+
+
+def with_graphs(offers: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the media types that can say in which graph a statement stands (FEED-06)."""
+    return tuple(offer for offer in offers if offer.partition(";")[0] in _GRAPH_TYPES)
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:

@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from ldes_server.app import create_app
+from ldes_server.app import Site, create_app
+from ldes_server.coverage import CoverageStore
 from ldes_server.fastlane import Lane, with_lane
 from ldes_server.model import Stream
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import CACHE_BYTES, Shelf, Store
+from ldes_server.upkeep import keep_figures
 from streams.errors import ConfigError, Problem
 from streams.metrics import REQUESTS, render
 
@@ -32,8 +34,8 @@ _FLUSH = timedelta(seconds=1)
 _log = logging.getLogger(__name__)
 
 
-class WatchedStore(Store, Protocol):
-    """A store that tells of changes."""
+class WatchedStore(Store, CoverageStore, Protocol):
+    """A store that tells of changes, and what they add up to."""
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Call `on_change` with the name of every stream that changes, until `stop`."""
@@ -77,6 +79,7 @@ async def serve(
     cache = ReadyCache(CACHE_BYTES)
     app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=render)
     shelf: Shelf = app.state.shelf
+    site: Site = app.state.site
     lane = Lane(cache)
     with _listen(address) as listener:
         server = _Server(_config(app, lane))
@@ -84,6 +87,8 @@ async def serve(
             group.create_task(_until(stop, server), name="stop")
             group.create_task(store.watch(shelf.changed, stop=stop), name="watch")
             group.create_task(_flush(lane, stop), name="flush")
+            names = [stream.name for stream in streams]
+            group.create_task(keep_figures(names, store, site.describe, stop=stop), name="figures")
             group.create_task(_announce(server, streams, address, stop=stop, ready=ready), name="announce")
             await server.serve(sockets=[listener])
             # It ends by `stop` alone; should it ever end by itself, the process must not live on half.

@@ -14,6 +14,7 @@ from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
 from ingest.normalise import checkpoint_offset, run_normaliser
 from ingest.source import Source
+from ldes_server.activities import publish_changes
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
@@ -21,6 +22,7 @@ from smartflanders.logs_of import kept_for, kept_topics, open_log
 from smartflanders.pilots import Plan
 from streams.lease import Leases
 from streams.log import KeptLog
+from streams.logs import logger
 from streams.record import members_topic, raw_topic
 from streams.retention import Keep, run_retention
 from streams.settings import Settings
@@ -29,6 +31,8 @@ from vocab.model import load_model
 
 # The batch in hand may take this long to finish when the platform stops (all of it has ten seconds).
 _GRACE = timedelta(seconds=3)
+
+_log = logger(__name__)
 
 Work = Callable[[], Awaitable[None]]
 
@@ -75,6 +79,8 @@ def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
     # With the writers, because what is written may go. One loop per stream: two plans may share a database.
     for stream in plan.streams:
         loops[f"expire {stream.name}"] = partial(_expire, plan, stream, tools)
+    # Once per start: the catalogue changes with the source files, and those are read at start.
+    loops["announce catalogue"] = partial(_announce, plan, tools)
     return loops
 
 
@@ -96,6 +102,11 @@ async def _normalise(source: Source, tools: Tools) -> None:
 
 async def _write(stream: Stream, tools: Tools) -> None:
     await run_writer(stream, tools.log, tools.store, stop=tools.stop)
+
+
+async def _announce(plan: Plan, tools: Tools) -> None:
+    count = await publish_changes(plan.streams, tools.store, base_url=tools.settings.base_url)
+    _log.info("catalogue announced", activities=count)
 
 
 async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:

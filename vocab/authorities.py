@@ -80,36 +80,21 @@ LANGUAGES: Mapping[str, Concept] = _table(
 ACCESS_RIGHTS: Mapping[str, Concept] = _table("access-right", {"PUBLIC": ("publiek", "public")})
 COUNTRIES: Mapping[str, Concept] = _table("country", {"BEL": ("België", "Belgium")})
 
-# File types of the media types that are served.
+# The file types of the media types that are served.
 FILE_TYPES: Mapping[str, Concept] = {
-    media: concept
-    for media, concept in zip(
-        (
-            "application/ld+json",
-            "text/turtle",
-            "application/trig",
-            "application/n-triples",
-            "application/n-quads",
-            "application/geo+json",
-            "text/csv",
-        ),
-        _table(
-            "file-type",
-            {
-                "JSON_LD": ("JSON-LD", "JSON-LD"),
-                "RDF_TURTLE": ("Turtle", "Turtle"),
-                "RDF_TRIG": ("TriG", "TriG"),
-                "RDF_N_TRIPLES": ("N-Triples", "N-Triples"),
-                "RDF_N_QUADS": ("N-Quads", "N-Quads"),
-                "GEOJSON": ("GeoJSON", "GeoJSON"),
-                "CSV": ("CSV", "CSV"),
-            },
-        ).values(),
-        strict=True,
+    media: Concept(iri=f"{_EU}file-type/{code}", nl=name, en=name, scheme=f"{_EU}file-type")
+    for media, code, name in (
+        ("application/ld+json", "JSON_LD", "JSON-LD"),
+        ("text/turtle", "RDF_TURTLE", "Turtle"),
+        ("application/trig", "RDF_TRIG", "TriG"),
+        ("application/n-triples", "RDF_N_TRIPLES", "N-Triples"),
+        ("application/n-quads", "RDF_N_QUADS", "N-Quads"),
+        ("application/geo+json", "GEOJSON", "GeoJSON"),
+        ("text/csv", "CSV", "CSV"),
     )
 }
 
-_FREQUENCIES = _table(
+FREQUENCIES: Mapping[str, Concept] = _table(
     "frequency",
     {
         "UPDATE_CONT": ("voortdurend bijgewerkt", "continuously updated"),
@@ -147,6 +132,6 @@ def frequency(every: timedelta) -> Concept:
     """Return the frequency of the EU table that is nearest to a cadence; faster than a minute is "continuously"."""
     minutes = every / timedelta(minutes=1)
     if minutes < 1:
-        return _FREQUENCIES["UPDATE_CONT"]
+        return FREQUENCIES["UPDATE_CONT"]
     code = min(_MINUTES, key=lambda each: abs(math.log(minutes / _MINUTES[each])))
-    return _FREQUENCIES[code]
+    return FREQUENCIES[code]
