@@ -20,7 +20,7 @@ from ldes_server.fastlane import Lane, with_lane
 from ldes_server.model import Stream
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import CACHE_BYTES, Shelf, Store
-from ldes_server.upkeep import keep_figures
+from ldes_server.upkeep import Figures
 from streams.errors import ConfigError, Problem
 from streams.metrics import REQUESTS, render
 
@@ -80,15 +80,20 @@ async def serve(
     app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=render)
     shelf: Shelf = app.state.shelf
     site: Site = app.state.site
+    figures = Figures((stream.name for stream in streams), store, site.describe)
     lane = Lane(cache)
+
+    def on_change(name: str) -> None:
+        shelf.changed(name)
+        figures.changed(name)
+
     with _listen(address) as listener:
         server = _Server(_config(app, lane))
         async with asyncio.TaskGroup() as group:
             group.create_task(_until(stop, server), name="stop")
-            group.create_task(store.watch(shelf.changed, stop=stop), name="watch")
+            group.create_task(store.watch(on_change, stop=stop), name="watch")
             group.create_task(_flush(lane, stop), name="flush")
-            names = [stream.name for stream in streams]
-            group.create_task(keep_figures(names, store, site.describe, stop=stop), name="figures")
+            group.create_task(figures.keep(stop=stop), name="figures")
             group.create_task(_announce(server, streams, address, stop=stop, ready=ready), name="announce")
             await server.serve(sockets=[listener])
             # It ends by `stop` alone; should it ever end by itself, the process must not live on half.

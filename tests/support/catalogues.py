@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyshacl
 import pytest
-from rdflib import RDF, Graph, Namespace
+import rdflib
+from pyld import jsonld
+from rdflib import RDF, Dataset, Graph, Namespace
+from rdflib.graph import DATASET_DEFAULT_GRAPH_ID
 
 from ldes_server.coverage import Box, Coverage, Lag
 from ldes_server.model import Stream
@@ -50,6 +56,38 @@ def shapes(*names: str) -> Graph:
             pytest.skip(f"the published shapes are not here (shared/reference-models/{name} beside the checkout)")
         found.parse(MODELS / name, format="turtle")
     return found
+
+
+def graphs(body: bytes, media: str) -> dict[str, Graph]:
+    """Parse TriG or N-Quads into graphs by their names; the default graph is at the empty name."""
+    found: dict[str, Graph] = {"": Graph()}
+    for subject, predicate, value, name in _dataset(body, media)[0]:
+        where = "" if name is None or name == DATASET_DEFAULT_GRAPH_ID else str(name)
+        found.setdefault(where, Graph()).add((subject, predicate, value))
+    return found
+
+
+def canonical(body: bytes, media: str) -> str:
+    """Spell a document so that the same statements in the same graphs give the same text."""
+    options = {"algorithm": "URDNA2015", "format": "application/n-quads"}
+    if media == "application/ld+json":
+        return str(jsonld.normalize(json.loads(body), options))
+    text = _dataset(body, media)[1]
+    return str(jsonld.normalize(text, {**options, "inputFormat": "application/n-quads"}))
+
+
+def _dataset(body: bytes, media: str) -> tuple[list[tuple[Any, Any, Any, Any]], str]:
+    found = Dataset()
+    # Literals as they are written: the library would respell times.
+    before, rdflib.NORMALIZE_LITERALS = rdflib.NORMALIZE_LITERALS, False
+    with warnings.catch_warnings():
+        # The library's own parsers and writers still use what it deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            found.parse(data=body, format={"application/trig": "trig", "application/n-quads": "nquads"}[media])
+            return list(found.quads()), found.serialize(format="nquads")
+        finally:
+            rdflib.NORMALIZE_LITERALS = before
 
 
 def violations(data: Graph, rules: Graph) -> Sequence[tuple[str, str, str]]:
