@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from ldes_server.coverage import Box, read_coverage
+from ldes_server.coverage import Box, Coverage, read_coverage
 from ldes_server.model import Head, Placed, Published
 from ldes_server.postgres_store import PostgresStore
+from ldes_server.upkeep import Figures
 from streams.record import Point
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -97,3 +99,29 @@ async def test_whole_blocks_are_read_once(database_url: str) -> None:
     assert after is not None
     assert (before.since, after.since) == (NOON, NOON)
     assert after.published_from == after.published_to == head.published_at
+
+
+async def test_figures_are_asked_for_now_and_then(database_url: str) -> None:
+    """The first members show at once; after that a busy stream is asked once per interval, and a quiet one never."""
+    told: list[Mapping[str, Coverage | None]] = []
+    now = 0.0
+    async with PostgresStore(database_url) as store:
+        figures = Figures(["s", "quiet"], store, told.append, every=timedelta(minutes=1), clock=lambda: now)
+        assert await figures.refresh() == 2
+        assert told[-1] == {"s": None, "quiet": None}
+        head = await append(store, Head(), made(0, 3, random.Random(1)))
+        figures.changed("s")
+        assert await figures.refresh() == 1
+        assert told[-1]["s"] is not None
+        head = await append(store, head, made(3, 3, random.Random(2)))
+        figures.changed("s")
+        figures.changed("somebody else's")
+        now = 59.0
+        assert await figures.refresh() == 0
+        now = 60.0
+        assert await figures.refresh() == 1
+        assert await figures.refresh() == 0
+        latest = told[-1]["s"]
+        assert latest is not None
+        assert latest.published_to == head.published_at
+    assert len(told) == 3
