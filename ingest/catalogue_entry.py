@@ -11,7 +11,8 @@ from ingest.yaml_lines import Faults, Node, check_keys, suggest, text_of
 from vocab.authorities import HVD_CATEGORIES, THEMES, Concept
 
 KEYS = ("contact", "theme", "keywords", "hvd_category", "spatial")
-_EMAIL = re.compile(r"[^@\s:/<>\"]+@[^@\s:/<>\"]+\.[^@\s:/<>\"]+")
+# Stricter than mail itself: what an IRI can hold as it is.
+_EMAIL = re.compile(r"[\w.+~!$&'*=-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 _CONTACT_FIX = "write an e-mail address, a web address, or { name: …, email: …, page: … }"
 
 

@@ -16,6 +16,8 @@ from streams.logs import logger
 EVERY = timedelta(seconds=60)
 # How soon the first members of a stream show.
 _LOOK = timedelta(seconds=1)
+# How long a database that did not answer is left alone.
+_REST = timedelta(seconds=10)
 
 _log = logger(__name__)
 
@@ -73,12 +75,14 @@ class Figures:
     async def keep(self, *, stop: asyncio.Event) -> None:
         """Refresh until `stop`; a database that does not answer leaves the figures as they are."""
         while not stop.is_set():
+            pause = _LOOK
             try:
                 await self.refresh()
             except StoreError as error:
+                pause = _REST
                 _log.warning("figures of the catalogue not read", reason=error.what)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _LOOK.total_seconds())
+                await asyncio.wait_for(stop.wait(), pause.total_seconds())
 
     def _is_due(self, name: str, now: float) -> bool:
         # A stream without figures shows its first ones soon: nobody waits a minute to see that a feed is alive.

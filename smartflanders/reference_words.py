@@ -176,6 +176,12 @@ Every address answers GET and HEAD and allows requests from any web page (CORS).
 RDF is negotiated by `Accept`: {types}. Without a wish it is JSON-LD with its context inside, which a script can read as
 plain JSON: `view.relation[].node` leads on, `member[]` holds the members. All addresses in it are absolute.
 
+At `/` that is the catalogue in DCAT-AP 3: a data set, a service and a distribution per view and media type for each feed,
+with contact, themes, place, time, the interval to expect and the lag that was measured. What members cover is asked of the
+database at most once a minute, and exact as of then. `/catalogue-feed` is the history of the catalogue as a DCAT-AP feed:
+a member for each description that was created, updated or deleted, in JSON-LD, TriG and N-Quads. Times, boxes and lags move
+all the time; they are in the catalogue only and make no activity.
+
 | What | `Cache-Control` | Then |
 |---|---|---|
 | a final page, a member | `public, max-age=604800, immutable` | never asked again |

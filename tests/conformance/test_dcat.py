@@ -114,6 +114,19 @@ def test_the_catalogue_conforms_to_mobilitydcat_ap(listed: Graph) -> None:
     assert violations(listed, shapes(MOBILITY)) == [INHERENT]
 
 
+def test_the_shapes_find_what_is_wrong(listed: Graph) -> None:
+    """What is taken from the catalogue or added to it wrongly is found: the shapes really look at it."""
+    wrong = Graph() + listed
+    (name, *_) = sorted(str(each) for each in listed.subjects(RDF.type, DCAT.Dataset))
+    wrong.remove((URIRef(name), DCTERMS.title, None))
+    wrong.add((URIRef(name), DCTERMS.accrualPeriodicity, Literal("often")))
+    found = violations(wrong, shapes(DCAT_AP[0]))
+    assert {(focus, path) for focus, path, _ in found} == {
+        (name, str(DCTERMS.title)),
+        (name, str(DCTERMS.accrualPeriodicity)),
+    }
+
+
 def test_the_pilots_conform() -> None:
     """The pilots that ship conform too, but for the e-mail addresses that their publishers have not given."""
     streams = load_plan(shipped_pilots()).streams
