@@ -30,8 +30,10 @@ from ldes_server.writer import place
 from streams.record import Entry, Member, Record
 from vocab.context import Writer
 from vocab.model import Model, Shape
+from vocab.terms import RDF_TYPE, SH
 
-# The published shape of an activity; whoever validates has it (FEED-07).
+# The published shape of an activity (FEED-07). That it is a shape is said inline: the reference client would otherwise
+# fetch it, and copy nothing when that fails.
 _SHAPE = "https://semiceu.github.io/LDES-DCAT-AP-feeds/shape.ttl#ActivityShape"
 # What may be named before what: an entity is created after, and deleted before, those that stand before its class.
 _ORDER = ("Agent", "LicenseDocument", "Kind", "Distribution", "Dataset", "DataService", "Catalog")
@@ -175,7 +177,12 @@ _MODEL = Model(
     description=FEED_DESCRIPTION,
     versioned=True,
     context=CONTEXT_BYTES,
-    shape=Shape(iri=_SHAPE, turtle="", ntriples=b"", jsonld=b"[]"),
+    shape=Shape(
+        iri=_SHAPE,
+        turtle=f"<{_SHAPE}> a <{SH}NodeShape> .\n",
+        ntriples=f"<{_SHAPE}> <{RDF_TYPE}> <{SH}NodeShape> .\n".encode(),
+        jsonld=orjson.dumps([{"@id": _SHAPE, "@type": [f"{SH}NodeShape"]}]),
+    ),
     template={},
     example=b"{}",
     readme="",

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from rdflib import DCAT, DCTERMS, RDF, Graph, Literal, Namespace, URIRef
+from rdflib.compare import isomorphic
 from rdflib.term import Node
 
 from ldes_server.activities import publish_changes
@@ -27,6 +28,7 @@ from smartflanders.platform import shipped_pilots
 from tests.conformance.conftest import database_of_site
 from tests.conformance.kit import LDES, TREE, Answer, Site, links, parse
 from tests.support.catalogues import COVERAGE, MODELS, canonical, described_streams, graphs, shapes, violations
+from tests.support.clients import run_reference
 
 AS = Namespace("https://www.w3.org/ns/activitystreams#")
 DQV = Namespace("http://www.w3.org/ns/dqv#")
@@ -373,3 +375,12 @@ def test_feed_13_cached_like_every_stream(described: Site) -> None:
     assert page.headers["cache-control"] == "public, max-age=5"
     assert page.headers["etag"]
     assert member.headers["cache-control"] == "public, max-age=604800, immutable"
+
+
+@pytest.mark.slow
+def test_feed_is_copied_by_a_client_nobody_here_wrote(described: Site, feed: Feed) -> None:
+    """FEED-12, FEED-15: an independent client copies every activity with its graph, and needs no other host for it."""
+    copied = graphs(run_reference(f"{described.base}/{FEED_NAME}").encode(), "application/n-quads")
+    assert {str(subject) for subject in copied[""].subjects(RDF.type)} == {str(each) for each in activities(feed)}
+    assert copied.keys() == feed.keys()
+    assert all(isomorphic(copied[name], feed[name]) for name in feed if name)
