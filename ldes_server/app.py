@@ -44,7 +44,7 @@ class Site:
         self.catalogue = site_catalogue(streams, base_url)
         self.models = {stream.model.name: model_document(stream.model, base_url) for stream in streams}
         self.vocabulary = vocabulary()
-        self._front: tuple[tuple[int, ...], Document] | None = None
+        self._front: tuple[tuple[tuple[int, ...], Document], Document] | None = None
 
     def stream(self, name: str) -> Stream:
         """Return the stream, or end the request with the names that come near."""
@@ -57,21 +57,20 @@ class Site:
         return with_graphs(types) if self.stream(stream).graphs else types
 
     def describe(self, coverages: Mapping[str, Coverage | None]) -> None:
-        """Make the catalogue anew with what the streams, by name, cover now."""
+        """Make the catalogue anew with what the streams, by name, cover now; from any thread."""
         self.catalogue = site_catalogue(tuple(self.streams.values()), self.base_url, coverages)
-        self._front = None
 
     async def front(self) -> Document:
         """Return the front page: for people as HTML, for programs the catalogue; made anew when members came."""
         heads = {name: (await self.shelf.head(name)).count for name in self.streams}
-        counts = tuple(heads.values())
-        if self._front is None or self._front[0] != counts:
+        shown = (tuple(heads.values()), self.catalogue)
+        if self._front is None or self._front[0] != shown:
             feeds = [
                 Feed(stream=stream, count=heads[name], newest=await self.shelf.newest(name, limit=ROWS))
                 for name, stream in self.streams.items()
             ]
-            bodies = {**self.catalogue.bodies, HTML: front_page(feeds, self.base_url)}
-            self._front = (counts, Document(bodies=bodies, cache_control="public, max-age=5"))
+            bodies = {**shown[1].bodies, HTML: front_page(feeds, self.base_url)}
+            self._front = (shown, Document(bodies=bodies, cache_control="public, max-age=5"))
         return self._front[1]
 
 

@@ -65,10 +65,19 @@ async def read_coverage(database: Database, stream: str, *, block: int = BLOCK) 
     Writes down first what full blocks cover that nobody asked for yet, so the first call on a long stream reads all of
     it, once, in bounded statements, and may be cancelled at any time; later calls read fewer than two blocks of members.
     """
-    while len(await database.rows("fill_extents", stream, block, _BLOCKS_AT_ONCE)) == _BLOCKS_AT_ONCE:
-        pass
-    extent = await database.row("coverage", stream, block)
-    lags = await database.row("lags", stream, SAMPLE)
+    frontier = await database.row("frontier", stream)
+    if frontier is None:
+        return None
+    name, count, first = frontier["id"], frontier["count"], frontier["first"]
+    # Whole live blocks are [lead, full); what is below the count never changes, so no common snapshot is needed.
+    lead, full = -(-first // block), count // block
+    done = max(frontier["block"], lead)
+    while done < full:
+        until = min(done + _BLOCKS_AT_ONCE, full)
+        await database.rows("fill_extents", name, block, done * block, until * block)
+        done = until
+    extent = await database.row("coverage", name, lead, first, min(lead * block, count), done * block, count)
+    lags = await database.row("lags", name, max(first, count - SAMPLE), count)
     return None if extent["observed_from"] is None or not lags["sample"] else _coverage(extent, lags)
 
 

@@ -120,76 +120,55 @@ FROM ldes.latest AS newest
 JOIN ldes.members AS m USING (stream, sequence)
 WHERE newest.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND newest.entity = $2
 
+-- name: frontier
+-- What there is of a stream, and the first block of it whose extent is not written down.
+SELECT
+    id, count, first,
+    coalesce((SELECT max(block) + 1 FROM ldes.extents WHERE extents.stream = streams.id), 0) AS block
+FROM ldes.streams WHERE name = $1
+
 -- name: fill_extents
--- Write down what the next full blocks of $2 members cover, $3 blocks at most; returns those written. Blocks that
--- retention has cut into are left out: only whole ones are for ever.
-WITH next AS (
-    SELECT
-        id,
-        count / $2::bigint AS full_blocks,
-        greatest(
-            (SELECT max(block) + 1 FROM ldes.extents WHERE extents.stream = streams.id),
-            (first + $2 - 1) / $2
-        ) AS block
-    FROM ldes.streams WHERE name = $1
-)
+-- Write down what the full blocks of $2 members cover that lie in a range of sequence numbers. The range comes as numbers,
+-- not from a join: with a join the planner reads the whole table for every call.
 INSERT INTO ldes.extents
     (block, observed_from, observed_to, published_from, published_to, west, south, east, north, stream)
 SELECT
-    m.sequence / $2, min(m.observed_at), max(m.observed_at), min(m.published_at), max(m.published_at),
-    min(m.longitude), min(m.latitude), max(m.longitude), max(m.latitude), m.stream
-FROM next
-JOIN ldes.members AS m
-    ON m.stream = next.id
-    AND m.sequence >= next.block * $2 AND m.sequence < least(next.full_blocks, next.block + $3::bigint) * $2
-GROUP BY m.stream, m.sequence / $2
+    sequence / $2::bigint, min(observed_at), max(observed_at), min(published_at), max(published_at),
+    min(longitude), min(latitude), max(longitude), max(latitude), $1
+FROM ldes.members
+WHERE stream = $1 AND sequence >= $3 AND sequence < $4
+GROUP BY sequence / $2::bigint
 ON CONFLICT DO NOTHING
-RETURNING block
 
 -- name: coverage
--- What the live members of a stream cover: the rows of the full blocks of $2 members, and the members in none of them,
--- which are fewer than two blocks. `since` is when the stream was first published, as far as anybody looked.
-WITH stream AS (
-    SELECT id, count, first, (first + $2::bigint - 1) / $2 AS lead FROM ldes.streams WHERE name = $1
-), kept AS (
-    SELECT extents.* FROM stream JOIN ldes.extents ON extents.stream = stream.id
-), loose AS (
-    SELECT m.observed_at, m.published_at, m.longitude, m.latitude
-    FROM stream
-    JOIN ldes.members AS m
-        ON m.stream = stream.id AND m.sequence >= stream.first AND m.sequence < least(stream.lead * $2, stream.count)
-    UNION ALL
-    SELECT m.observed_at, m.published_at, m.longitude, m.latitude
-    FROM stream
-    JOIN ldes.members AS m
-        ON m.stream = stream.id
-        AND m.sequence >= greatest(coalesce((SELECT max(block) + 1 FROM kept), 0), stream.lead) * $2
-        AND m.sequence < stream.count
-), parts AS (
+-- What the live members of a stream cover: the written blocks from $2 on, and the members of two ranges of sequence numbers
+-- that are in none of them. `since` is when the stream was first published, as far as anybody looked.
+WITH parts AS (
     SELECT observed_from, observed_to, published_from, published_to, west, south, east, north
-    FROM kept, stream WHERE kept.block >= stream.lead
+    FROM ldes.extents WHERE stream = $1 AND block >= $2
     UNION ALL
     SELECT
         min(observed_at), max(observed_at), min(published_at), max(published_at),
         min(longitude), min(latitude), max(longitude), max(latitude)
-    FROM loose
+    FROM ldes.members WHERE stream = $1 AND sequence >= $3 AND sequence < $4
+    UNION ALL
+    SELECT
+        min(observed_at), max(observed_at), min(published_at), max(published_at),
+        min(longitude), min(latitude), max(longitude), max(latitude)
+    FROM ldes.members WHERE stream = $1 AND sequence >= $5 AND sequence < $6
 )
 SELECT
     min(observed_from) AS observed_from, max(observed_to) AS observed_to,
     min(published_from) AS published_from, max(published_to) AS published_to,
     min(west) AS west, min(south) AS south, max(east) AS east, max(north) AS north,
-    least(min(published_from), (SELECT min(published_from) FROM kept)) AS since
+    least(min(published_from), (SELECT min(published_from) FROM ldes.extents WHERE stream = $1)) AS since
 FROM parts
 
 -- name: lags
--- How long the newest $2 members took from observation to publication, in seconds: the middle one, and the one that 95 in
--- 100 stay below; and how many members that are.
+-- How long the members of a range of sequence numbers took from observation to publication, in seconds: the middle one,
+-- and the one that 95 in 100 stay below; and how many members that are.
 SELECT
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM m.published_at - m.observed_at)) AS median,
-    percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM m.published_at - m.observed_at)) AS high,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM published_at - observed_at)) AS median,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM published_at - observed_at)) AS high,
     count(*) AS sample
-FROM ldes.streams AS stream
-JOIN ldes.members AS m
-    ON m.stream = stream.id AND m.sequence >= greatest(stream.first, stream.count - $2::bigint)
-    AND m.sequence < stream.count
-WHERE stream.name = $1
+FROM ldes.members WHERE stream = $1 AND sequence >= $2 AND sequence < $3
