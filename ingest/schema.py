@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ingest.bindings import CRS, EPOCHS
+from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.check import fields_of
 from ingest.source import KEYS
+from vocab.authorities import HVD_CATEGORIES, THEMES
 from vocab.model import Field, Model
 
 Schema = dict[str, Any]
@@ -89,6 +91,23 @@ def _transports() -> Schema:
     }
 
 
+def _entry() -> Schema:
+    """Describe what a source says for the catalogue."""
+    contact = _object({"name": _TEXT, "email": _TEXT, "page": _IRI})
+    keywords = dict.fromkeys(("nl", "en", "fr", "de"), _one_or_more(_TEXT))
+    return {
+        "contact": {"anyOf": [_TEXT, contact]},
+        "theme": _one_or_more({"enum": list(THEMES)}),
+        "keywords": _object(keywords),
+        "hvd_category": _one_or_more({"enum": list(HVD_CATEGORIES)}),
+        "spatial": _one_or_more(_IRI),
+    }
+
+
+def _one_or_more(item: Schema) -> Schema:
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+
+
 def source_schema(models: Iterable[Model]) -> Schema:
     """Return the JSON Schema (2020-12) of source files; `bind` follows from the model that a file names."""
     models = tuple(models)
@@ -103,7 +122,7 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "description": _languages(),
         "publisher": _object({"name": _TEXT, "iri": _IRI}, required=("name", "iri")),
         "licence": _IRI,
-        "contact": _TEXT,
+        **_entry(),
         **_transports(),
         "sample": _TEXT,
         "model": {"enum": [model.name for model in models]},
@@ -113,7 +132,7 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "bind": {"type": "object"},
         "publish": publish,
     }
-    optional = ("contact", "http_poll", "files", "sample", "lookup", "publish")
+    optional = (*ENTRY_KEYS, "http_poll", "files", "sample", "lookup", "publish")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
+from ingest.catalogue_entry import KEYS as ENTRY_KEYS
+from ingest.catalogue_entry import CatalogueEntry, read_entry
 from ingest.check import faults_of
 from ingest.connector import FilesOptions, HttpPollOptions
 from ingest.paths import Each, PathError, parse_each, parse_path
@@ -24,7 +26,7 @@ KEYS = (
     "description",
     "publisher",
     "licence",
-    "contact",
+    *ENTRY_KEYS,
     *TRANSPORTS,
     "sample",
     "model",
@@ -70,7 +72,6 @@ class Source:
     publisher_name: str
     publisher_iri: str
     licence: str
-    contact: str
     transport: HttpPollOptions | FilesOptions
     sample: str
     model: str
@@ -80,6 +81,7 @@ class Source:
     bind_line: int = 1
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
+    entry: CatalogueEntry = field(default_factory=CatalogueEntry)
 
 
 def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Source:
@@ -139,7 +141,6 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         publisher_name=text("name", publisher),
         publisher_iri=absolute(text("iri", publisher), publisher, faults, where="publisher iri"),
         licence=absolute(text("licence"), root.get("licence") or root, faults, where="licence"),
-        contact=text("contact", required=False),
         transport=_transport(root, faults, environ),
         sample=text("sample", required=False),
         model=_model(root, faults),
@@ -149,6 +150,7 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         bind_line=bind.line,
         lookups=_lookups(root.get("lookup"), faults),
         publish=_publish(root.get("publish"), faults),
+        entry=read_entry(root, faults),
     )
 
 

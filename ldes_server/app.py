@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -12,8 +12,11 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from ldes_server import digests
+from ldes_server.activities import feed_stream
 from ldes_server.answers import answer, answer_document, is_canonical, raw_path, see_other, variant_of
 from ldes_server.bucket_view import DEEPEST
+from ldes_server.coverage import Coverage
+from ldes_server.descriptions import FEED_NAME
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
@@ -29,6 +32,7 @@ from ldes_server.negotiate import (
     PLAIN,
     RDF_TYPES,
     STATE_TYPES,
+    with_graphs,
 )
 from ldes_server.plain_shelf import PlainShelf
 from ldes_server.posting import post
@@ -42,7 +46,7 @@ from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
 # First path segments that are ours; a stream of that name could not be reached.
-RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id"})
+RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id", FEED_NAME})
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
 
@@ -55,9 +59,9 @@ Metrics = Callable[[], tuple[bytes, str]]
 class Site:
     """What the addresses answer from: the shelf and the documents, made once."""
 
-    def __init__(self, shelf: Shelf, base_url: str, metrics: Metrics | None) -> None:
-        streams = tuple(shelf.streams.values())
+    def __init__(self, shelf: Shelf, streams: Sequence[Stream], base_url: str, metrics: Metrics | None) -> None:
         self.shelf = shelf
+        self.streams = {stream.name: stream for stream in streams}
         self.plain = PlainShelf(shelf)
         self.latest = LatestShelf(shelf)
         self.base_url = base_url
@@ -65,9 +69,9 @@ class Site:
         self.catalogue = site_catalogue(streams, base_url)
         self.models = {stream.model.name: model_document(stream.model, base_url) for stream in streams}
         self.vocabulary = vocabulary()
-        contexts = {stream.name: f"{base_url}/models/{stream.model.name}" for stream in streams}
+        contexts = {name: f"{base_url}/models/{each.model.name}" for name, each in shelf.streams.items()}
         self.live = Hub(contexts, shelf.store)
-        self._front: tuple[tuple[int, ...], Document] | None = None
+        self._front: tuple[tuple[tuple[int, ...], Document], Document] | None = None
 
     def stream(self, name: str) -> Stream:
         """Return the stream, or end the request with the names that come near."""
@@ -75,17 +79,25 @@ class Site:
             raise unknown("stream", name, self.shelf.streams, prefix="/")
         return self.shelf.streams[name]
 
+    def offers(self, stream: str, types: Sequence[str]) -> Sequence[str]:
+        """Return those of the media types that can show members of the stream."""
+        return with_graphs(types) if self.stream(stream).graphs else types
+
+    def describe(self, coverages: Mapping[str, Coverage | None]) -> None:
+        """Make the catalogue anew with what the streams, by name, cover now; from any thread."""
+        self.catalogue = site_catalogue(tuple(self.streams.values()), self.base_url, coverages)
+
     async def front(self) -> Document:
         """Return the front page: for people as HTML, for programs the catalogue; made anew when members came."""
-        heads = {name: (await self.shelf.head(name)).count for name in self.shelf.streams}
-        counts = tuple(heads.values())
-        if self._front is None or self._front[0] != counts:
+        heads = {name: (await self.shelf.head(name)).count for name in self.streams}
+        shown = (tuple(heads.values()), self.catalogue)
+        if self._front is None or self._front[0] != shown:
             feeds = [
                 Feed(stream=stream, count=heads[name], newest=await self.shelf.newest(name, limit=ROWS))
-                for name, stream in self.shelf.streams.items()
+                for name, stream in self.streams.items()
             ]
-            bodies = {**self.catalogue.bodies, HTML: front_page(feeds, self.base_url)}
-            self._front = (counts, Document(bodies=bodies, cache_control="public, max-age=5"))
+            bodies = {**shown[1].bodies, HTML: front_page(feeds, self.base_url)}
+            self._front = (shown, Document(bodies=bodies, cache_control="public, max-age=5"))
         return self._front[1]
 
 
@@ -108,10 +120,10 @@ def create_app(
             [Fault(where=f"stream {name}", what="this name is an address of ours", fix="rename it") for name in taken],
             where="the streams",
         )
-    shelf = Shelf(streams, store, base_url=base_url, cache=cache)
+    shelf = Shelf((*streams, feed_stream(base_url)), store, base_url=base_url, cache=cache)
     app = FastAPI(title="smartflanders", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.shelf = shelf
-    app.state.site = Site(shelf, base_url, metrics)
+    app.state.site = Site(shelf, streams, base_url, metrics)
     app.state.docs = app.state.door = None
     for path, endpoint, summary in _ADDRESSES:
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
@@ -201,7 +213,7 @@ async def group(request: Request, level: str, index: str, place: BucketHere, sit
 async def member(request: Request, stream: str, site: Here) -> Response:
     """Hand out one member."""
     site.stream(stream)
-    variant = variant_of(request, RDF_TYPES)
+    variant = variant_of(request, site.offers(stream, RDF_TYPES))
     ready = await site.shelf.member(stream, raw_path(request)[1:], variant)
     if ready is None:
         raise Problem(404, "there is no such member", fix=f"all of them are reached from /{stream}/log")
@@ -221,7 +233,8 @@ async def latest(request: Request, stream: str, site: Here) -> Response:
     """Hand out the newest state of every entity, or of those selected."""
     site.stream(stream)
     query = read_query(request.scope["query_string"], PARAMETERS)
-    selection, variant = selection_of(query.values), variant_of(request, STATE_TYPES, media_of(query.values))
+    offers = site.offers(stream, STATE_TYPES)
+    selection, variant = selection_of(query.values), variant_of(request, offers, media_of(query.values))
     if not query.is_canonical:
         kept = {"cache-control": "public, max-age=3600"}
         return RedirectResponse(f"{site.base_url}/{stream}/latest?{query.canonical}", 308, headers=kept)
@@ -316,7 +329,8 @@ async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Res
     named = asked_format(request.scope["query_string"])
     if named and page_id.view != VIEW:
         raise Problem(400, "only the history has plain forms", fix=f"read /{name}/log?format={PLAIN[named].value}")
-    variant = variant_of(request, PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS), named)
+    types = PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS)
+    variant = variant_of(request, site.offers(name, types), named)
     shelf = site.plain if variant.media in PLAIN else site.shelf
     ready = await shelf.page(name, page_id, variant)
     if isinstance(ready, PageId):

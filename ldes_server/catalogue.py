@@ -1,89 +1,132 @@
-"""The DCAT-AP catalogue of all streams, built once from their descriptions."""
+"""The DCAT-AP catalogue of all streams: descriptions, figures and the words they use, in every RDF media type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from rdflib import DCAT, DCTERMS, FOAF, RDF, XSD, Graph, Literal, Namespace, URIRef
+import orjson
 
+from ldes_server.coverage import Coverage
+from ldes_server.dcat_context import CONTEXT_BYTES, WRITER
+from ldes_server.descriptions import Entity, distribution_iri, entities, views_of
+from ldes_server.figures import dataset_figures, source_figures
 from ldes_server.model import Stream
 from ldes_server.negotiate import FORMS, Form
+from vocab import authorities
+from vocab.authorities import Concept
 
-LDES = Namespace("https://w3id.org/ldes#")
-SPECIFICATIONS = (URIRef("https://w3id.org/ldes/specification"), URIRef("https://w3id.org/tree/specification"))
-MEDIA_TYPES = "https://www.iana.org/assignments/media-types/"
-
-TITLE = {"nl": "Sensordata van Vlaamse steden", "en": "Sensor data of Flemish cities"}
-DESCRIPTION = {
-    "nl": "Metingen van Vlaamse steden als Linked Data Event Streams: volledig te kopiëren en live te volgen.",
-    "en": "Measurements of Flemish cities as Linked Data Event Streams: to copy completely and to follow live.",
+# What a name is that stands behind these keys. The catalogue says so itself, so that it is understood, and valid,
+# without fetching anything.
+_KINDS = {
+    "landingPage": "Document",
+    "page": "Document",
+    "homepage": "Document",
+    "conformsTo": "Standard",
+    "mediaType": "MediaType",
+    "format": "MediaTypeOrExtent",
+    "applicableLegislation": "LegalResource",
+    "accessRights": "RightsStatement",
+    "accrualPeriodicity": "Frequency",
+    "language": "LinguisticSystem",
+    "spatial": "Location",
+    "theme": "Concept",
+    "hvdCategory": "Concept",
+    "type": "Concept",
+    "themeTaxonomy": "ConceptScheme",
+    "hasEmail": "Thing",
+    "hasURL": "Thing",
 }
-_FORMATS = {Form.JSONLD: "json-ld", Form.TURTLE: "turtle", Form.NTRIPLES: "nt"}
+_LABELS: Mapping[str, Concept] = {
+    concept.iri: concept
+    for concept in (
+        *authorities.THEMES.values(),
+        *authorities.HVD_CATEGORIES.values(),
+        *authorities.LANGUAGES.values(),
+        *authorities.ACCESS_RIGHTS.values(),
+        *authorities.COUNTRIES.values(),
+        *authorities.FILE_TYPES.values(),
+        *authorities.FREQUENCIES.values(),
+        Concept(iri="https://w3id.org/ldes#EventStream", nl="Linked Data Event Stream", en="Linked Data Event Stream"),
+    )
+}
+# Where a reader of the JSON finds an entity: at its first mention below one of these.
+_NESTING = ("dataset", "service", "distribution", "publisher", "contactPoint", "license")
 
 
-def catalogue(streams: Sequence[Stream], base_url: str) -> Mapping[str, bytes]:
-    """Return the catalogue in every RDF media type; `base_url` is the public address without a slash at the end."""
-    graph = _graph(streams, base_url)
-    forms = {form: graph.serialize(format=name, encoding="utf-8", auto_compact=True) for form, name in _FORMATS.items()}
+def catalogue(
+    streams: Sequence[Stream],
+    base_url: str,
+    coverages: Mapping[str, Coverage | None] | None = None,
+    *,
+    at: datetime | None = None,
+) -> Mapping[str, bytes]:
+    """Return the catalogue in every RDF media type; `base_url` is the public address without a slash at the end.
+
+    `coverages` has, by the name of a stream, what its members covered at `at` (UTC, now when left out).
+    """
+    known = {entity["@id"]: dict(entity) for entity in entities(streams, base_url)}
+    for stream in streams:
+        coverage = (coverages or {}).get(stream.name)
+        known[f"{base_url}/{stream.name}"] |= dataset_figures(stream, coverage, at=at or datetime.now(UTC))
+        source = next((offer for offer in views_of(stream) if offer.is_source), None)
+        if coverage is not None and source is not None:
+            known[distribution_iri(stream, source, source.media_types[0], base_url)] |= source_figures(coverage)
+    words = _words(known)
+    everything = (*known.values(), *words)
+    forms = {
+        Form.JSONLD: _json(known, words, f"{base_url}/#catalogue"),
+        Form.TURTLE: WRITER.prefixes + b"\n" + b"\n".join(WRITER.turtle(orjson.dumps(each)) for each in everything),
+        Form.NTRIPLES: b"".join(
+            WRITER.ntriples(orjson.dumps(each), scope=f"c{number}") for number, each in enumerate(everything)
+        ),
+    }
     return {media: forms[form] for media, form in FORMS.items()}
 
 
-def _graph(streams: Sequence[Stream], base: str) -> Graph:
-    graph = Graph()
-    for prefix, namespace in (("dcat", DCAT), ("dcterms", DCTERMS), ("ldes", LDES), ("foaf", FOAF)):
-        graph.bind(prefix, namespace)
-    site = URIRef(f"{base}/#catalogue")
-    graph.add((site, RDF.type, DCAT.Catalog))
-    _texts(graph, site, title=TITLE, description=DESCRIPTION)
-    graph.add((site, FOAF.homepage, URIRef(f"{base}/")))
-    for stream in streams:
-        graph.add((site, DCAT.dataset, URIRef(f"{base}/{stream.name}")))
-        graph.add((site, DCTERMS.publisher, URIRef(stream.publisher_iri)))
-        _dataset(graph, stream, base)
-    return graph
+def _words(known: Mapping[str, Entity]) -> Sequence[Entity]:
+    """Say of what the entities name what kind of thing it is, with labels, and the same of the schemes of concepts."""
+    kinds: dict[str, set[str]] = {}
+    for kind, name in (found for entity in known.values() for found in _named(entity)):
+        kinds.setdefault(name, set()).add(kind)
+    schemes = {_LABELS[name].scheme for name in kinds if name in _LABELS} - {""}
+    kinds |= {scheme: {"ConceptScheme"} for scheme in schemes}
+    return [_word(name, kinds[name]) for name in sorted(kinds)]
 
 
-def _dataset(graph: Graph, stream: Stream, base: str) -> None:
-    dataset = URIRef(f"{base}/{stream.name}")
-    publisher = URIRef(stream.publisher_iri)
-    for kind in (DCAT.Dataset, LDES.EventStream):
-        graph.add((dataset, RDF.type, kind))
-    graph.add((dataset, DCTERMS.type, LDES.EventStream))
-    _texts(graph, dataset, title=stream.title, description=stream.description)
-    graph.add((dataset, DCTERMS.identifier, Literal(str(dataset), datatype=XSD.anyURI)))
-    graph.add((dataset, DCTERMS.publisher, publisher))
-    graph.add((publisher, RDF.type, FOAF.Agent))
-    graph.add((publisher, FOAF.name, Literal(stream.publisher_name)))
-    graph.add((dataset, DCTERMS.license, URIRef(stream.licence)))
-    graph.add((dataset, DCTERMS.conformsTo, URIRef(stream.model.shape.iri)))
-    graph.add((dataset, DCAT.landingPage, URIRef(f"{base}/")))
-    root = _distribution(graph, stream, f"{base}/{stream.name}/log")
-    for specification in SPECIFICATIONS:
-        graph.add((root, DCTERMS.conformsTo, specification))
-    _distribution(graph, stream, f"{base}/{stream.name}/latest")
+def _named(entity: Entity) -> Iterator[tuple[str, str]]:
+    for key, value in entity.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str) and key in _KINDS:
+                yield _KINDS[key], each
 
 
-def _distribution(graph: Graph, stream: Stream, address: str) -> URIRef:
-    # A fragment of its own: the root page must not be described as anything but a page by other documents.
-    node = URIRef(f"{address}#distribution")
-    what = address.rsplit("/", 1)[1]
-    titles = {
-        "log": {"nl": "volledige geschiedenis en vervolg", "en": "complete history and what follows"},
-        "latest": {"nl": "nieuwste stand per object", "en": "newest state per object"},
-    }[what]
-    dataset = URIRef(address.rsplit("/", 1)[0])
-    graph.add((dataset, DCAT.distribution, node))
-    graph.add((node, RDF.type, DCAT.Distribution))
-    _texts(graph, node, title=titles, description={})
-    graph.add((node, DCAT.accessURL, URIRef(address)))
-    graph.add((node, DCAT.downloadURL, URIRef(address)))
-    graph.add((node, DCTERMS.license, URIRef(stream.licence)))
-    for media in FORMS:
-        graph.add((node, DCAT.mediaType, URIRef(MEDIA_TYPES + media)))
-    return node
+def _word(name: str, kinds: set[str]) -> Entity:
+    word: Entity = {"@id": name, "@type": sorted(kinds)}
+    if (scheme := authorities.SCHEMES.get(name)) is not None:
+        word["title"] = {"nl": scheme.nl, "en": scheme.en}
+    elif (concept := _LABELS.get(name)) is not None:
+        # No literal can satisfy what mobilityDCAT-AP's shape asks of the label of a place.
+        if "Location" not in kinds:
+            word["prefLabel"] = {"nl": concept.nl, "en": concept.en}
+        if concept.scheme:
+            word["inScheme"] = concept.scheme
+    return word
 
 
-def _texts(graph: Graph, subject: URIRef, *, title: Mapping[str, str], description: Mapping[str, str]) -> None:
-    for predicate, texts in ((DCTERMS.title, title), (DCTERMS.description, description)):
-        for language, text in texts.items():
-            graph.add((subject, predicate, Literal(text, lang=language)))
+def _json(known: Mapping[str, Entity], words: Sequence[Entity], top: str) -> bytes:
+    placed: set[str] = set()
+
+    def grow(entity: Entity) -> Entity:
+        placed.add(entity["@id"])
+        return {key: reach(value) if key in _NESTING else value for key, value in entity.items()}
+
+    def reach(value: Any) -> Any:
+        if isinstance(value, list):
+            return [reach(each) for each in value]
+        return grow(known[value]) if value in known and value not in placed else value
+
+    tree = grow(known[top])
+    rest = [*(entity for name, entity in known.items() if name not in placed), *words]
+    return b'{"@context":%s,%s\n' % (CONTEXT_BYTES, orjson.dumps({**tree, "@included": rest})[1:])

@@ -12,6 +12,7 @@ import orjson
 
 import vocab
 from ldes_server.catalogue import catalogue
+from ldes_server.coverage import Coverage
 from ldes_server.front import frame, model_page
 from ldes_server.model import Stream
 from ldes_server.responses import Headers, Ready, Variant, make_ready
@@ -42,9 +43,11 @@ class Document:
         return make_ready(body, variant, cache_control=self.cache_control, extra=self.extra)
 
 
-def site_catalogue(streams: Sequence[Stream], base_url: str) -> Document:
-    """Return the DCAT catalogue."""
-    return Document(bodies=catalogue(streams, base_url), cache_control=_MINUTE)
+def site_catalogue(
+    streams: Sequence[Stream], base_url: str, coverages: Mapping[str, Coverage | None] | None = None
+) -> Document:
+    """Return the DCAT catalogue; `coverages` is what the streams, by name, cover now."""
+    return Document(bodies=catalogue(streams, base_url, coverages), cache_control=_MINUTE)
 
 
 def model_document(model: Model, base_url: str) -> Document:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ldes_server.log_view import VIEW
-from ldes_server.model import GENERATED_AT, SEQUENCE, Stream
+from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
 from ldes_server.plain import FIXED
 from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
@@ -16,7 +16,6 @@ from vocab.flat import compile_flat
 
 HYDRA = "http://www.w3.org/ns/hydra/core#"
 DCTERMS = "http://purl.org/dc/terms/"
-VERSION_OF = f"{DCTERMS}isVersionOf"
 
 _LINK = {"@type": "@id"}
 # Our own copy of the words pages use. The published context of the specification makes members and paths RDF lists,
@@ -87,7 +86,7 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
         },
-        searches={VIEW: _time_search(iri)},
+        searches={VIEW: _time_search(iri, stream.timestamp_path)},
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
@@ -98,8 +97,10 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
 
 def _paths(stream: Stream) -> dict[str, str]:
     """Return the stream's paths by their local name after ldes: (LDES-05, LDES-06)."""
-    paths = {"timestampPath": GENERATED_AT, "sequencePath": SEQUENCE}
-    return {**paths, "versionOfPath": VERSION_OF} if stream.model.versioned else paths
+    paths = {"timestampPath": stream.timestamp_path}
+    if stream.numbered:
+        paths["sequencePath"] = SEQUENCE
+    return {**paths, "versionOfPath": stream.version_path} if stream.model.versioned else paths
 
 
 def _json_facts(stream: Stream) -> bytes:
@@ -122,7 +123,7 @@ def _line_facts(stream: Stream, iri: str) -> bytes:
     return "\n".join(lines).encode() + b"\n" + stream.model.shape.ntriples.rstrip(b"\n") + b"\n"
 
 
-def _time_search(iri: str) -> Mapping[Form, bytes]:
+def _time_search(iri: str, path: str) -> Mapping[Form, bytes]:
     """Render the form that leads from a time to the page of the log that holds it (TREE-41, TREE-44).
 
     It expands to the address that entry.py answers with a redirect. A form of tiles belongs to a view of tiles.
@@ -136,7 +137,7 @@ def _time_search(iri: str) -> Mapping[Form, bytes]:
             "@type": "IriTemplateMapping",
             "variable": "at",
             "property": f"{TREE}timeQuery",
-            "path": GENERATED_AT,
+            "path": path,
             "required": True,
         },
     }
@@ -150,7 +151,7 @@ def _time_search(iri: str) -> Mapping[Form, bytes]:
             f"_:searchat <{RDF_TYPE}> <{HYDRA}IriTemplateMapping> .",
             f'_:searchat <{HYDRA}variable> "at" .',
             f"_:searchat <{HYDRA}property> <{TREE}timeQuery> .",
-            f"_:searchat <{TREE}path> <{GENERATED_AT}> .",
+            f"_:searchat <{TREE}path> <{path}> .",
             f'_:searchat <{HYDRA}required> "true"^^<{XSD}boolean> .\n',
         )
     ).encode()

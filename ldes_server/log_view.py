@@ -26,6 +26,7 @@ FINAL_VERSION = 0
 class LogView:
     """The tree over `count` members, of which those from `first` on are live; `size` and `fan` never change.
 
+    `path` is the property that the publication time is written as, and that bounds speak of.
     Retention works on whole leaves: a leaf that holds one live member is live with all its members.
     """
 
@@ -33,6 +34,7 @@ class LogView:
     fan: int
     count: int
     first: int = 0
+    path: str = GENERATED_AT
 
     def __post_init__(self) -> None:
         """Refuse a tree that cannot grow, and a left edge outside the log."""
@@ -107,9 +109,9 @@ class LogView:
         `times` has the publication times at `edges`. The open leaf has no upper bound: it still grows (LDES-35).
         """
         span = self.span(target)
-        bounds = [time_bound(RelationType.GREATER_OR_EQUAL, times[span.start])]
+        bounds = [time_bound(RelationType.GREATER_OR_EQUAL, times[span.start], path=self.path)]
         if span.stop <= self.count:
-            bounds.append(time_bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1]))
+            bounds.append(time_bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1], path=self.path))
         return Relation(target=target, bounds=tuple(bounds), remaining=min(span.stop, self.count) - span.start)
 
     def node(self, page_id: PageId, times: Mapping[int, datetime]) -> Page:
@@ -155,6 +157,6 @@ def leaf(page_id: PageId, members: Sequence[Published], *, size: int) -> Page | 
     )
 
 
-def time_bound(kind: RelationType, moment: datetime) -> Bound:
+def time_bound(kind: RelationType, moment: datetime, *, path: str = GENERATED_AT) -> Bound:
     """Bound the publication time."""
-    return Bound(type=kind, path=(GENERATED_AT,), value=format_time(moment), datatype=DATE_TIME)
+    return Bound(type=kind, path=(path,), value=format_time(moment), datatype=DATE_TIME)

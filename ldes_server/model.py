@@ -17,6 +17,7 @@ GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
 SEQUENCE = "https://w3id.org/smartflanders/ns#sequence"
 # Stands where a bucket's key stands in addresses of groups of the root's children; no key has this character.
 ROOT_GROUPS = "~"
+VERSION_OF = "http://purl.org/dc/terms/isVersionOf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,12 @@ class Stream:
     consumers (ldes:pollingInterval); `max_age` what caches may keep a mutable page for, never longer than that.
     `expected_every` is the cadence the source declares, None if it declares none. `views` are those besides `log`, by
     name, as the stream file declares them.
+
+    For the catalogue: `contact` has some of the keys `name`, `email`, `page`; `themes`, `hvd_categories` and `spatial` are
+    absolute IRIs, `keywords` come by language; what is absent has a default there (ldes_server/descriptions.py).
+
+    `timestamp_path` is the property that pages write the publication time as; `numbered` streams have the sequence
+    number as a property too. Members with `graphs` hold a named graph each, which only JSON-LD, TriG and N-Quads can say.
     """
 
     name: str
@@ -43,6 +50,15 @@ class Stream:
     max_age: timedelta = timedelta(seconds=5)
     expected_every: timedelta | None = None
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
+    contact: Mapping[str, str] = field(default_factory=dict)
+    themes: tuple[str, ...] = ()
+    keywords: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hvd_categories: tuple[str, ...] = ()
+    spatial: tuple[str, ...] = ()
+    timestamp_path: str = GENERATED_AT
+    version_path: str = VERSION_OF
+    numbered: bool = True
+    graphs: bool = False
 
 
 class Published(NamedTuple):

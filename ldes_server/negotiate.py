@@ -51,6 +51,9 @@ STATE_TYPES: tuple[str, ...] = (*FORMS, *PLAIN)
 # The whole query of an address that names its form -> the media type, as the fast lane meets it.
 QUERIED: dict[bytes, str] = {f"format={name}".encode(): media for name, media in FORMATS.items()}
 
+# What can say in which graph a statement stands.
+_GRAPH_TYPES = frozenset({"application/ld+json", "application/trig", "application/n-quads"})
+
 # Names people ask by -> what we really send. JSON-LD is JSON, so whoever asks for JSON is served with it, under its
 # true label: `application/json` on these bytes would hide from RDF clients what they are (HTTP-01).
 ALIASES: dict[str, str] = {
@@ -86,6 +89,11 @@ def choose(accept: str | None, offers: Sequence[str] = RDF_TYPES) -> str | None:
         if quality > 0 and (chosen is None or score > best):
             best, chosen = score, offer
     return chosen
+
+
+def with_graphs(offers: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the media types that can say in which graph a statement stands (FEED-06)."""
+    return tuple(offer for offer in offers if offer.partition(";")[0] in _GRAPH_TYPES)
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:

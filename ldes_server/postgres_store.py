@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, LogView, leaf
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
@@ -135,7 +136,9 @@ class PostgresStore:
         if page_id.level == 0:
             return await self._leaf(stream, page_id)
         head = await self.head(stream.name)
-        view = LogView(size=stream.page_size, fan=stream.fan, count=head.count, first=head.first)
+        view = LogView(
+            size=stream.page_size, fan=stream.fan, count=head.count, first=head.first, path=stream.timestamp_path
+        )
         if not view.exists(page_id):
             return None
         # What is published never changes, so times read after the head belong to it without a common snapshot.
@@ -222,6 +225,10 @@ class PostgresStore:
     async def sign(self, stream: str, index: int, line: bytes) -> None:
         """Keep the digest of a page for ever; one that is there stays."""
         await self.database.row("keep", stream, VIEW, 0, index, DIGEST, "", line)
+
+    async def coverage(self, stream: str) -> Coverage | None:
+        """Return what the live members of a stream cover; None when there are none."""
+        return await read_coverage(self.database, stream)
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Call `on_change` with the name of every stream that changes, until `stop`.

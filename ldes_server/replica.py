@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from ldes_server.coverage import Coverage
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
@@ -95,6 +96,10 @@ class ReplicaStore:
     async def sign(self, stream: str, index: int, line: bytes) -> None:
         """Keep a digest at the primary."""
         await self._primary.sign(stream, index, line)
+
+    async def coverage(self, stream: str) -> Coverage | None:
+        """Return what the live members cover, from the primary: finding out writes down what full blocks cover."""
+        return await self._primary.coverage(stream)
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Watch the primary: a replica passes no notifications on."""

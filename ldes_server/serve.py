@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from ldes_server.app import create_app
+from ldes_server.app import Site, create_app
+from ldes_server.coverage import CoverageStore
 from ldes_server.fastlane import Lane, with_lane
 from ldes_server.live import Hub
 from ldes_server.model import Stream
 from ldes_server.posting import Door
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import CACHE_BYTES, Shelf, Store
+from ldes_server.upkeep import Figures
 from streams.errors import ConfigError, Problem
 from streams.metrics import REQUESTS, render
 
@@ -34,8 +36,8 @@ _FLUSH = timedelta(seconds=1)
 _log = logging.getLogger(__name__)
 
 
-class WatchedStore(Store, Protocol):
-    """A store that tells of changes."""
+class WatchedStore(Store, CoverageStore, Protocol):
+    """A store that tells of changes, and what they add up to."""
 
     async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
         """Call `on_change` with the name of every stream that changes, until `stop`."""
@@ -84,20 +86,24 @@ async def serve(
     app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=render)
     app.state.door = address.door
     shelf: Shelf = app.state.shelf
-    live: Hub = app.state.site.live
-
-    def changed(stream: str) -> None:
-        shelf.changed(stream)
-        live.changed(stream)
-
+    site: Site = app.state.site
+    live: Hub = site.live
+    figures = Figures((stream.name for stream in streams), store, site.describe)
     lane = Lane(cache)
+
+    def on_change(name: str) -> None:
+        shelf.changed(name)
+        live.changed(name)
+        figures.changed(name)
+
     with _listen(address) as listener:
         server = _Server(_config(app, lane))
         async with asyncio.TaskGroup() as group:
             group.create_task(_until(stop, server), name="stop")
-            group.create_task(store.watch(changed, stop=stop), name="watch")
+            group.create_task(store.watch(on_change, stop=stop), name="watch")
             group.create_task(live.run(stop), name="live")
             group.create_task(_flush(lane, stop), name="flush")
+            group.create_task(figures.keep(stop=stop), name="figures")
             group.create_task(_announce(server, streams, address, stop=stop, ready=ready), name="announce")
             await server.serve(sockets=[listener])
             # It ends by `stop` alone; should it ever end by itself, the process must not live on half.

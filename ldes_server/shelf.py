@@ -243,4 +243,6 @@ def _version(head: Head) -> _Version:
 
 
 def _view(stream: Stream, head: Head) -> LogView:
-    return LogView(size=stream.page_size, fan=stream.fan, count=head.count, first=head.first)
+    return LogView(
+        size=stream.page_size, fan=stream.fan, count=head.count, first=head.first, path=stream.timestamp_path
+    )

@@ -126,6 +126,11 @@ def stream_of(source: Source) -> Stream:
         publisher_iri=source.publisher_iri,
         licence=source.licence,
         expected_every=every,
+        contact=source.entry.contact,
+        themes=source.entry.themes,
+        keywords=source.entry.keywords,
+        hvd_categories=source.entry.hvd_categories,
+        spatial=source.entry.spatial,
     )
 
 

@@ -72,7 +72,15 @@ KEYS: Mapping[str, str] = {
     "description": "The stream's description in `nl` and `en` (`fr`, `de` optional).",
     "publisher": "Who publishes the data: `name` and `iri`.",
     "licence": "The licence's IRI.",
-    "contact": "Optional. Where questions about the data go.",
+    "contact": "Optional. Where questions about the data go: an e-mail address, a web address, or `name`, `email`, "
+    "`page`. Without it the catalogue leads to the publisher.",
+    "theme": "Optional. The catalogue's themes, by their code in the EU table, such as `TRAN` or `ENVI`; one or a list. "
+    "Without it those of the model.",
+    "keywords": "Optional. The catalogue's keywords: one or a list in `nl`, `en`, `fr`, `de`. Without it the model's name.",
+    "hvd_category": "Optional. Only for a high-value dataset under Regulation (EU) 2023/138: `geospatial`, `environment`, "
+    "`meteorological`, `statistics`, `companies`, `mobility`; one or a list. Live parking and traffic are not in its annex.",
+    "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
+    "box around what was measured is computed.",
     "http_poll": "A transport: ask a web address again and again. Exactly one transport per file.",
     "files": "A transport: read files that appear in a folder. Exactly one transport per file.",
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",
@@ -214,6 +222,12 @@ Every address answers GET and HEAD and allows requests from any web page (CORS).
 
 RDF is negotiated by `Accept`: {types}. Without a wish it is JSON-LD with its context inside, which a script can read as
 plain JSON: `view.relation[].node` leads on, `member[]` holds the members. All addresses in it are absolute.
+
+At `/` that is the catalogue in DCAT-AP 3: a data set, a service and a distribution per view and media type for each feed,
+with contact, themes, place, time, the interval to expect and the lag that was measured. What members cover is asked of the
+database at most once a minute, and exact as of then. `/catalogue-feed` is the history of the catalogue as a DCAT-AP feed:
+a member for each description that was created, updated or deleted, in JSON-LD, TriG and N-Quads. Times, boxes and lags move
+all the time; they are in the catalogue only and make no activity.
 
 Pages of the history and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`

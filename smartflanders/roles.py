@@ -15,6 +15,7 @@ from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
 from ingest.normalise import checkpoint_offset, run_normaliser
 from ingest.source import Source
+from ldes_server.activities import publish_changes
 from ldes_server.building import run_views
 from ldes_server.digests import run_signing
 from ldes_server.model import Stream
@@ -25,6 +26,7 @@ from smartflanders.pilots import Plan
 from streams.lag import Reading, run_lag
 from streams.lease import Leases
 from streams.log import KeptLog
+from streams.logs import logger
 from streams.metrics import DUE
 from streams.record import members_topic, raw_topic
 from streams.retention import Keep, run_retention
@@ -34,6 +36,8 @@ from vocab.model import load_model
 
 # The batch in hand may take this long to finish when the platform stops (all of it has ten seconds).
 _GRACE = timedelta(seconds=3)
+
+_log = logger(__name__)
 
 Work = Callable[[], Awaitable[None]]
 
@@ -105,6 +109,8 @@ def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
     for stream in plan.streams:
         loops[f"sign {stream.name}"] = partial(_sign, stream, tools)
         loops[f"expire {stream.name}"] = partial(_expire, plan, stream, tools)
+    # Once per start: the catalogue changes with the source files, and those are read at start.
+    loops["announce catalogue"] = partial(_announce, plan, tools)
     return loops
 
 
@@ -134,6 +140,11 @@ async def _views(stream: Stream, tools: Tools) -> None:
 
 async def _sign(stream: Stream, tools: Tools) -> None:
     await run_signing(stream, tools.store, stop=tools.stop)
+
+
+async def _announce(plan: Plan, tools: Tools) -> None:
+    count = await publish_changes(plan.streams, tools.store, base_url=tools.settings.base_url)
+    _log.info("catalogue announced", activities=count)
 
 
 async def _expire(plan: Plan, stream: Stream, tools: Tools) -> None:

@@ -15,6 +15,9 @@ it belongs to); its range comes from sh:minInclusive / sh:maxInclusive, its code
 context), its labels and descriptions from sh:name and sh:description in Dutch and English. The same name may be
 declared on several property shapes when all of them agree.
 
+**Themes.** The node shape may have `dcat:theme` (EU data themes) and mobilityDCAT-AP's `mobilityTheme`: what a catalogue
+files streams of the model under.
+
 **Template.** JSON whose strings hold slots in braces:
 
 - a string that is exactly `"{name}"` becomes the bound value with its JSON type: number, boolean, string; a `Kind.TEXT`
@@ -51,7 +54,18 @@ from vocab import agreement
 from vocab.context import Writer, read_names
 from vocab.errors import ModelError
 from vocab.names import Names
-from vocab.terms import BIND, DCTERMS_IS_VERSION_OF, GROUP, KIND, OWL_VERSION_INFO, REQUIRED, SH, UNIT
+from vocab.terms import (
+    BIND,
+    DCAT_THEME,
+    DCTERMS_IS_VERSION_OF,
+    GROUP,
+    KIND,
+    MOBILITY_THEME,
+    OWL_VERSION_INFO,
+    REQUIRED,
+    SH,
+    UNIT,
+)
 
 _MODELS = Path(__file__).parent / "models"
 _SH = Namespace(SH)
@@ -106,7 +120,8 @@ class Shape:
 class Model:
     """One reference model. `versioned` models have members with dcterms:isVersionOf; the others are observations.
 
-    `context` is the value of `@context` as compact JSON; `title` and `description` have the keys `nl` and `en`.
+    `context` is the value of `@context` as compact JSON; `title` and `description` have the keys `nl` and `en`. `themes`
+    (EU data themes) and `mobility_themes` (mobilityDCAT-AP) are what a catalogue files it under.
     """
 
     name: str
@@ -121,6 +136,8 @@ class Model:
     readme: str
     fields: Mapping[str, Field]
     writer: Writer
+    themes: tuple[str, ...] = ()
+    mobility_themes: tuple[str, ...] = ()
 
 
 def model_names() -> tuple[str, ...]:
@@ -173,6 +190,8 @@ def read_model(folder: Path) -> Model:
         readme=readme,
         fields=_fields(graph, names, turtle),
         writer=Writer(names),
+        themes=tuple(sorted(map(str, graph.objects(iri, URIRef(DCAT_THEME))))),
+        mobility_themes=tuple(sorted(map(str, graph.objects(iri, URIRef(MOBILITY_THEME))))),
     )
     _refuse_faults(model, agreement.faults(_parts(model, names)))
     return model

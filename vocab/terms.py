@@ -26,6 +26,9 @@ XSD_DECIMAL = XSD + "decimal"
 
 GEO_WKT = "http://www.opengis.net/ont/geosparql#wktLiteral"
 TREE = "https://w3id.org/tree#"
+DCAT_THEME = "http://www.w3.org/ns/dcat#theme"
+MOBILITY_THEME = "http://w3id.org/mobilitydcat-ap#mobilityTheme"
+
 SH = "http://www.w3.org/ns/shacl#"
 PROV_GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
 DCTERMS_IS_VERSION_OF = "http://purl.org/dc/terms/isVersionOf"

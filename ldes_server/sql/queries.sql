@@ -199,3 +199,56 @@ SELECT body FROM ldes.kept_pages
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AND level = 0 AND form = $2 AND base_url = ''
     AND index >= $3 AND index < $4
 ORDER BY index
+
+-- name: frontier
+-- What there is of a stream, and the first block of it whose extent is not written down.
+SELECT
+    id, count, first,
+    coalesce((SELECT max(block) + 1 FROM ldes.extents WHERE extents.stream = streams.id), 0) AS block
+FROM ldes.streams WHERE name = $1
+
+-- name: fill_extents
+-- Write down what the full blocks of $2 members cover that lie in a range of sequence numbers. The range comes as numbers,
+-- not from a join: with a join the planner reads the whole table for every call.
+INSERT INTO ldes.extents
+    (block, observed_from, observed_to, published_from, published_to, west, south, east, north, stream)
+SELECT
+    sequence / $2::bigint, min(observed_at), max(observed_at), min(published_at), max(published_at),
+    min(longitude), min(latitude), max(longitude), max(latitude), $1
+FROM ldes.members
+WHERE stream = $1 AND sequence >= $3 AND sequence < $4
+GROUP BY sequence / $2::bigint
+ON CONFLICT DO NOTHING
+
+-- name: coverage
+-- What the live members of a stream cover: the written blocks from $2 on, and the members of two ranges of sequence numbers
+-- that are in none of them. `since` is when the stream was first published, as far as anybody looked.
+WITH parts AS (
+    SELECT observed_from, observed_to, published_from, published_to, west, south, east, north
+    FROM ldes.extents WHERE stream = $1 AND block >= $2
+    UNION ALL
+    SELECT
+        min(observed_at), max(observed_at), min(published_at), max(published_at),
+        min(longitude), min(latitude), max(longitude), max(latitude)
+    FROM ldes.members WHERE stream = $1 AND sequence >= $3 AND sequence < $4
+    UNION ALL
+    SELECT
+        min(observed_at), max(observed_at), min(published_at), max(published_at),
+        min(longitude), min(latitude), max(longitude), max(latitude)
+    FROM ldes.members WHERE stream = $1 AND sequence >= $5 AND sequence < $6
+)
+SELECT
+    min(observed_from) AS observed_from, max(observed_to) AS observed_to,
+    min(published_from) AS published_from, max(published_to) AS published_to,
+    min(west) AS west, min(south) AS south, max(east) AS east, max(north) AS north,
+    least(min(published_from), (SELECT min(published_from) FROM ldes.extents WHERE stream = $1)) AS since
+FROM parts
+
+-- name: lags
+-- How long the members of a range of sequence numbers took from observation to publication, in seconds: the middle one,
+-- and the one that 95 in 100 stay below; and how many members that are.
+SELECT
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM published_at - observed_at)) AS median,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM published_at - observed_at)) AS high,
+    count(*) AS sample
+FROM ldes.members WHERE stream = $1 AND sequence >= $2 AND sequence < $3

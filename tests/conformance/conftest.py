@@ -24,7 +24,8 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
-def _database(postgres: EmbeddedPostgres, name: str) -> str:
+def database_of_site(postgres: EmbeddedPostgres, name: str) -> str:
+    """Make an empty migrated database of this name and return its address."""
     with ThreadPoolExecutor(1) as thread:
         statement = f"CREATE DATABASE {name} TEMPLATE template_smartflanders"
         thread.submit(asyncio.run, _execute(postgres.dsn, statement)).result()
@@ -34,7 +35,7 @@ def _database(postgres: EmbeddedPostgres, name: str) -> str:
 @pytest.fixture(scope="session")
 def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
     """Run a site whose streams hold still for all tests."""
-    with Site(_database(postgres, "conformance_still"), two_streams()) as running:
+    with Site(database_of_site(postgres, "conformance_still"), two_streams()) as running:
         for name in running.streams:
             running.append(name, STILL)
         yield running

@@ -174,6 +174,14 @@ class Site:
         assert self._store is not None
         return asyncio.run_coroutine_threadsafe(work(self._store), self._loop).result(30)
 
+    def pause(self, seconds: float) -> None:
+        """Let the site work for a moment."""
+
+        async def work(_: PostgresStore) -> None:
+            await asyncio.sleep(seconds)
+
+        self.run(work)
+
     def append(self, name: str, count: int) -> tuple[Published, ...]:
         """Publish `count` more members."""
         stream = self.streams[name]

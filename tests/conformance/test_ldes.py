@@ -11,8 +11,7 @@ from rdflib import RDF, XSD, BNode, Graph, Literal, URIRef
 from rdflib.compare import isomorphic
 from rdflib.term import Node
 
-from ldes_server.hypermedia import VERSION_OF
-from ldes_server.model import GENERATED_AT, SEQUENCE, Published
+from ldes_server.model import GENERATED_AT, SEQUENCE, VERSION_OF, Published
 from tests.conformance.kit import FORMATS, LDES, PAGE_SIZE, TREE, Answer, Site, extract, links, members_of
 
 STREAMS = ("gent-parking", "gent-traffic")

@@ -33,7 +33,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "uvicorn": ("ldes_server/fastlane.py", "ldes_server/serve.py"),
     "httptools": ("ldes_server/fastlane.py",),
     "uvloop": ("ldes_server/serve.py", "smartflanders/"),
-    "rdflib": ("vocab/", "ldes_server/catalogue.py", "testbed/"),
+    "rdflib": ("vocab/", "testbed/"),
     "pyld": ("vocab/", "testbed/"),
     "pyoxigraph": ("vocab/compact.py", "vocab/submission.py"),
     "pyshacl": ("vocab/check.py", "testbed/"),

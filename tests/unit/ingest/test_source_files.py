@@ -159,3 +159,61 @@ def test_a_changed_copy_of_a_pilot_loads(tmp_path: Path) -> None:
     """Another city copies a pilot and changes names and addresses."""
     source = changed(tmp_path, GARAGES, source="aalst-garages", stream="aalst-parking")
     assert (source.name, source.stream) == ("aalst-garages", "aalst-parking")
+
+
+CATALOGUE = """contact: { name: Dienst Data, email: data@stad.example, page: "https://stad.example/data" }
+theme: [TRAN, ENVI]
+keywords: { nl: [parking, vrij], en: parking }
+hvd_category: mobility
+spatial: https://data.vlaanderen.be/id/gemeente/44021
+"""
+
+
+def test_the_catalogues_words_are_read(tmp_path: Path) -> None:
+    """Contact, themes, keywords, category and place reach the source as the IRIs they stand for."""
+    path = tmp_path / "s.yaml"
+    path.write_text(HEAD + CATALOGUE + BIND, "utf-8")
+    entry = load_source(path).entry
+    assert entry.contact == {"name": "Dienst Data", "email": "data@stad.example", "page": "https://stad.example/data"}
+    assert [theme.rsplit("/", 1)[1] for theme in entry.themes] == ["TRAN", "ENVI"]
+    assert entry.keywords == {"nl": ("parking", "vrij"), "en": ("parking",)}
+    assert entry.hvd_categories == ("http://data.europa.eu/bna/c_b79e35eb",)
+    assert entry.spatial == ("https://data.vlaanderen.be/id/gemeente/44021",)
+    schema = source_schema([load_model(name) for name in model_names()])
+    jsonschema.validate(yaml.safe_load(path.read_text("utf-8")), schema)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("data@stad.example", "email", "data@stad.example"),
+        ("mailto:data@stad.example", "email", "data@stad.example"),
+        ("https://stad.example/data", "page", "https://stad.example/data"),
+    ],
+)
+def test_a_contact_is_a_mail_or_a_page(tmp_path: Path, text: str, key: str, value: str) -> None:
+    """A contact on one line is an e-mail address, with or without its scheme, or a web address."""
+    path = tmp_path / "s.yaml"
+    path.write_text(f"{HEAD}contact: {text}\n{BIND}", "utf-8")
+    assert load_source(path).entry.contact == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("theme: [TRAN, TRANS]", "unknown theme 'TRANS'\n          fix: did you mean 'TRAN'?"),
+        ("hvd_category: parking", "unknown hvd_category 'parking'"),
+        ("contact: the mayor", "contact 'the mayor' is no way to reach somebody"),
+        ("contact: { name: x }", "contact has neither email nor page"),
+        ("contact: { email: nobody }", "email 'nobody' is no e-mail address"),
+        ("contact: { mail: a@b.example }", "unknown key 'mail' in contact"),
+        ("spatial: Gent", "spatial is no absolute IRI: 'Gent'"),
+        ("keywords: parking", "keywords must be a mapping"),
+        ("keywords: { it: [parcheggio] }", "unknown key 'it' in keywords"),
+    ],
+)
+def test_wrong_words_for_the_catalogue_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    """A wrong word for the catalogue is a fault with its line and how to mend it."""
+    found = faults(tmp_path, f"{HEAD}{text}\n{BIND}")
+    assert "s.yaml:10" in found
+    assert " ".join(message.split()) in " ".join(found.split())
