@@ -1,4 +1,4 @@
-"""Payload to page on one machine: `python -m loadtests.end_to_end --log kafka|postgres --views 1`.
+"""Payload to page on one machine: `python -m loadtests.end_to_end --log kafka|postgres --views 1..4`.
 
 Prints how many observations a second the roles sustain from publisher to committed member, beside bare COPY of the
 same rows in the same minute, and how old the newest published member is at half that rate.
@@ -23,7 +23,7 @@ import asyncpg
 import psutil
 
 from loadtests.head import HeadReader
-from loadtests.publisher import Publisher, write_pilot
+from loadtests.publisher import VIEWS, Publisher, write_pilot
 from loadtests.stand import Stand, Wish
 from streams.migrate import migrate
 from streams.queries import load_queries
@@ -160,7 +160,7 @@ def waits(stamps: Sequence[datetime], seen: Sequence[tuple[datetime, datetime]])
 
 async def run(options: Options, folder: Path) -> None:
     """Run both phases and the reference; print the figures."""
-    write_pilot(folder / "pilot", sources=options.sources)
+    write_pilot(folder / "pilot", sources=options.sources, views=options.views)
     publisher = Publisher(lambda: 0)
     publisher.prepare(options.sources, options.items)
     # In a thread each start would end with it: the database is bound to the thread that starts it.
@@ -205,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the scenario; 0 when it ended, 1 when a process of the platform did."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.end_to_end", description=__doc__)
     parser.add_argument("--log", default="postgres", help="postgres, kafka (starts a broker) or kafka://host:port")
-    parser.add_argument("--views", type=int, choices=(1,), default=1, help="views of the stream")
+    parser.add_argument("--views", type=int, choices=range(1, len(VIEWS) + 2), default=1, help="views of the stream")
     parser.add_argument("--sources", type=int, default=4, help="sources that feed the stream (default 4)")
     parser.add_argument("--items", type=int, default=4000, help="items of a payload at full rate (default 4000)")
     parser.add_argument("--seconds", type=float, default=15, help="seconds of each phase (default 15)")

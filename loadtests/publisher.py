@@ -35,9 +35,20 @@ bind:
 """
 
 
-def write_pilot(folder: Path, *, sources: int) -> None:
-    """Write the source files of so many sources that feed the one stream `load`."""
+# Views besides the chronological one, in the order in which they are added.
+VIEWS = (
+    "by-hour: { by_time: observed_at, levels: [month, day, hour] }",
+    "by-tile: { by_tile: point, zooms: [8, 11, 14] }",
+    "by-open: { by_property: open_now }",
+)
+
+
+def write_pilot(folder: Path, *, sources: int, views: int = 1) -> None:
+    """Write the files of so many sources that feed the one stream `load`, and of its views, the chronological counted."""
     folder.mkdir(parents=True, exist_ok=True)
+    if views > 1:
+        lines = "".join(f"  {view}\n" for view in VIEWS[: views - 1])
+        (folder / "load.stream.yaml").write_text(f"stream: load\nviews:\n{lines}", "utf-8")
     for number in range(sources):
         (folder / f"load-{number}.yaml").write_text(_SOURCE.format(number=number, host=_HOST), "utf-8")
 

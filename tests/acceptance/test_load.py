@@ -13,7 +13,7 @@ from tests.support.running import ROOT
 @pytest.mark.slow
 def test_the_end_to_end_scenario_prints_its_figures() -> None:
     """A short run on the PostgreSQL log ends well and prints rate, reference, processor time and ages."""
-    command = [sys.executable, "-m", "loadtests.end_to_end", "--log", "postgres", "--views", "1"]
+    command = [sys.executable, "-m", "loadtests.end_to_end", "--log", "postgres", "--views", "4"]
     size = ["--sources", "1", "--items", "100", "--seconds", "3"]
     done = subprocess.run([*command, *size], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.metrics import REGISTRY, render
 
 ROOT = Path(__file__).resolve().parents[3]
-UNITS = ("_total", "_seconds", "_bytes", "_entries", "_members", "_buckets", "_payloads", "_readers")
+UNITS = ("_total", "_seconds", "_bytes", "_entries", "_members", "_listeners", "_buckets", "_payloads", "_readers")
 
 
 def test_every_metric_says_what_it_is() -> None:
