@@ -94,6 +94,7 @@ class AcceptProxy:
         self.base = f"http://127.0.0.1:{port}"
         self.accept: str | None = None
         self.served: Counter[str] = Counter()
+        self.handed: set[str] = set()  # the addresses that were answered with a document
         self._port = port
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
@@ -103,6 +104,7 @@ class AcceptProxy:
         """From now on ask for this media type, whatever the client wishes; None asks for what it wishes."""
         self.accept = media_type
         self.served.clear()
+        self.handed.clear()
 
     async def _start(self) -> None:
         self._session = ClientSession(auto_decompress=False, cookie_jar=DummyCookieJar())
@@ -122,6 +124,7 @@ class AcceptProxy:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
             if answer.status == 200:
                 self.served[answer.content_type] += 1
+                self.handed.add(f"{self.base}{request.path_qs}")
             return web.Response(status=answer.status, headers=kept, body=body)
 
     async def _close(self) -> None:
