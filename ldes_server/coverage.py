@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from ldes_server.box import Box
 from ldes_server.database import Database
 
 # Members in a block: ten million members are 1,220 rows, and what is in no full block is read in some milliseconds.
@@ -14,16 +15,6 @@ BLOCK = 8192
 _BLOCKS_AT_ONCE = 32
 # The newest members whose lag is measured: a few minutes of a busy stream, a day of a quiet one.
 SAMPLE = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A box in WGS 84, in degrees."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ldes_server.coverage import Box, Coverage
+from ldes_server.box import Box
+from ldes_server.coverage import Coverage
 from ldes_server.descriptions import Entity
 from ldes_server.model import Stream
 from streams.record import format_time

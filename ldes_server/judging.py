@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ldes_server.fragmentations.wkt import OtherReferenceError, box_of
 from streams.identity import member_id
 from streams.record import Member, Point, parse_time
 from vocab.check import Finding
@@ -18,10 +18,6 @@ from vocab.submission import Candidate, MissingContextError, read_submission, st
 LARGEST_MEMBER = 900_000
 # Names are keys of b-trees (ldes_server/writer.py refuses longer ones, too).
 _LONGEST = 2000
-_POINT = re.compile(
-    r"(?:<http://www\.opengis\.net/def/crs/OGC/1\.3/CRS84>\s*)?POINT\s*\(\s*(-?[\d.]+)\s+(-?[\d.]+)\s*\)", re.IGNORECASE
-)
-
 Contexts = Mapping[str, Mapping[str, Any]]
 
 
@@ -124,8 +120,11 @@ def _member(candidate: Candidate, observed_at: datetime, place: Place) -> Judged
 
 
 def _point(wkt: str | None) -> Point | None:
-    found = _POINT.fullmatch(wkt.strip()) if wkt else None
+    """Return the place of a member; None for none, for what is more than a point, and in other reference systems."""
     try:
-        return Point(longitude=float(found[1]), latitude=float(found[2])) if found else None
-    except ValueError:
+        box = box_of(wkt) if wkt else None
+    except OtherReferenceError:
         return None
+    if box is None or (box.west, box.south) != (box.east, box.north):
+        return None
+    return Point(longitude=box.west, latitude=box.south)

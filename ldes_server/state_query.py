@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ldes_server.box import Box
 from ldes_server.negotiate import FORMATS
 from ldes_server.problems import Problem
 from ldes_server.query import PLACE_FORM, TIME_FORM, read_moment, read_query
-from ldes_server.selection import Box, Selection
+from ldes_server.selection import Selection
 
 _LISTED = ", ".join(FORMATS)
 FORMAT_FORM = f"one of {_LISTED}; the RDF forms are asked for by the Accept header"

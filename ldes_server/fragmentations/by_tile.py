@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import asinh, atan, ceil, degrees, floor, pi, radians, sinh, tan
 from typing import Any
 
+from ldes_server.box import Box
 from ldes_server.definition import ByTile
 from ldes_server.fragmentations.trails import NONE, ValueFragmentation
-from ldes_server.fragmentations.wkt import Box, OtherReferenceError, box_of
+from ldes_server.fragmentations.wkt import OtherReferenceError, box_of
 from ldes_server.model import Bound, Fragmentation, RelationType, Step, Trail
 from vocab.places import Place
 from vocab.terms import GEO_WKT

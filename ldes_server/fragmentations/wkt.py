@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ldes_server.box import Box
 
 _REFERENCE = re.compile(r"\s*<([^>]*)>\s*")
 _CRS84 = frozenset({"http://www.opengis.net/def/crs/OGC/1.3/CRS84", "https://www.opengis.net/def/crs/OGC/1.3/CRS84"})
@@ -18,16 +19,6 @@ _POSITION = re.compile(rf"\s*({_NUMBER})\s+({_NUMBER})(?:\s+{_NUMBER}){{0,2}}\s*
 
 class OtherReferenceError(Exception):
     """The geometry is in another reference system than CRS84."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """Edges in degrees; `west` <= `east` and `south` <= `north`."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 def box_of(text: str) -> Box | None:

@@ -12,10 +12,11 @@ from typing import Any, Protocol, cast
 import asyncpg
 import pytest
 
+from ldes_server.box import Box
 from ldes_server.log_view import ROOT
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
-from ldes_server.selection import Box, Selection
+from ldes_server.selection import Selection
 from ldes_server.store import History, Ledger, MemberSink, MemberStore, PageStore, Timeline
 from streams.errors import StoreError
 from streams.record import Point

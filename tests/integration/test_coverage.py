@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from ldes_server.coverage import Box, Coverage, read_coverage
+from ldes_server.box import Box
+from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.model import Head, Placed, Published
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.upkeep import Figures

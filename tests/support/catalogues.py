@@ -18,7 +18,8 @@ from pyld import jsonld
 from rdflib import RDF, Dataset, Graph, Namespace
 from rdflib.graph import DATASET_DEFAULT_GRAPH_ID
 
-from ldes_server.coverage import Box, Coverage, Lag
+from ldes_server.box import Box
+from ldes_server.coverage import Coverage, Lag
 from ldes_server.model import Stream
 from tests.conformance.kit import two_streams
 

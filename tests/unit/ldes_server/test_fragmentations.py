@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rdflib import Graph, Literal, URIRef
 from rdflib.term import Node
 
+from ldes_server.box import Box
 from ldes_server.definition import (
     ByPrefix,
     ByProperty,
@@ -28,7 +29,7 @@ from ldes_server.definition import (
 )
 from ldes_server.fragmentations import compile_view
 from ldes_server.fragmentations.by_tile import LATITUDE_LIMIT, polygon, tile_at, tile_box
-from ldes_server.fragmentations.wkt import Box, OtherReferenceError, box_of
+from ldes_server.fragmentations.wkt import OtherReferenceError, box_of
 from ldes_server.model import Bound, Published, RelationType, Trail
 from streams.errors import ConfigError
 from vocab.model import load_model

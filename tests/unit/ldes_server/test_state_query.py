@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ldes_server.box import Box
 from ldes_server.model import Published
 from ldes_server.problems import Problem
-from ldes_server.selection import Box, Selection
+from ldes_server.selection import Selection
 from ldes_server.state_query import asked_format, media_of, query_of, selection_of
 from streams.record import Point
 
