@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -14,6 +13,7 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from streams.errors import StoreError
+from streams.pool import close_pool, open_pool
 
 # SQLSTATE class -> whether trying again can help: connection lost, transaction rolled back (deadlock, serialisation),
 # out of resources, operator intervention (restart, cancelled by a timeout), system error. Lock timeouts are 55P03.
@@ -44,27 +44,14 @@ class Database:
 
     async def __aenter__(self) -> Self:
         with translated("open the pool"):
-            # Our sessions change no setting, so resetting them after each use would be a round trip for nothing.
-            # No floor: the driver logs a trace whenever it cannot keep one.
-            pool = asyncpg.create_pool(min_size=0, max_size=self._connections, reset=_leave_as_is, **self._options())
-            self._pool = await pool
-        try:
-            async with self.connection("open the pool"):
-                return self
-        except BaseException:
-            self._pool.terminate()
-            raise
+            self._pool = await open_pool(self._options(), connections=self._connections, patience=self._patience)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Calls of this process have ended by now. A connection whose server was killed would be waited for without end.
         pool, self._pool = self._pool, None
-        try:
-            async with asyncio.timeout(1):
-                await pool.close()
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            pool.terminate()
+        await close_pool(pool)
 
     @asynccontextmanager
     async def connection(self, doing: str) -> AsyncIterator[Any]:
@@ -125,7 +112,3 @@ def _store_error(doing: str, error: Exception, *, retriable: bool) -> StoreError
         fix = "run `smartflanders migrate`"
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     return StoreError(what, where=f"PostgreSQL, {doing}", fix=fix, retriable=retriable)
-
-
-async def _leave_as_is(_connection: Any) -> None:
-    return None

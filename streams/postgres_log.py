@@ -15,6 +15,7 @@ from weakref import WeakSet
 import asyncpg
 
 from streams.errors import LogError
+from streams.pool import close_pool, open_pool
 from streams.queries import load_queries
 from streams.record import Entry, Record
 
@@ -125,22 +126,15 @@ class PostgresLog:
         self._waiting: dict[str, WeakSet[asyncio.Event]] = {}
 
     async def __aenter__(self) -> Self:
+        options = {
+            "dsn": self._dsn,
+            "timeout": self._patience,
+            "command_timeout": self._patience,
+            "server_settings": {"application_name": "smartflanders log"},
+        }
         with translated("connect"):
-            self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=0,  # with a floor, the driver logs a trace whenever it cannot keep it
-                max_size=self._connections,
-                reset=_leave_as_is,  # our sessions change no setting; resetting them is a round trip per call
-                timeout=self._patience,
-                command_timeout=self._patience,
-                server_settings={"application_name": "smartflanders log"},
-            )
-        try:
-            async with self._connection("connect"):
-                return self
-        except BaseException:
-            self._pool.terminate()
-            raise
+            self._pool = await open_pool(options, connections=self._connections, patience=self._patience)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -150,11 +144,7 @@ class PostgresLog:
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await listener.close(timeout=self._patience)
         # Readers and calls of this process have ended by now; a transaction still open is rolled back.
-        try:
-            async with asyncio.timeout(1):
-                await self._pool.close()
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            self._pool.terminate()
+        await close_pool(self._pool)
 
     async def append(self, topic: str, records: Sequence[Record]) -> int:
         """Append all records or none (see Log)."""
@@ -259,10 +249,6 @@ class PostgresLog:
         for name in list(self._waiting) if topic is None else [topic]:
             for news in self._waiting.get(name, ()):
                 news.set()
-
-
-async def _leave_as_is(_connection: Any) -> None:
-    return None
 
 
 def _entries(rows: Iterable[Any]) -> list[Entry]:

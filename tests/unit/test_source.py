@@ -27,7 +27,13 @@ ALLOWED: dict[str, set[str]] = {
 # Each third-party library lives in the named files only; `tests` and `loadtests` may use anything.
 CONFINED: dict[str, tuple[str, ...]] = {
     "aiokafka": ("streams/kafka_",),
-    "asyncpg": ("streams/postgres_log.py", "streams/lease.py", "streams/migrate.py", "ldes_server/database.py"),
+    "asyncpg": (
+        "streams/pool.py",
+        "streams/postgres_log.py",
+        "streams/lease.py",
+        "streams/migrate.py",
+        "ldes_server/database.py",
+    ),
     "fastapi": ("ldes_server/",),
     "starlette": ("ldes_server/",),
     "uvicorn": ("ldes_server/fastlane.py", "ldes_server/serve.py"),
