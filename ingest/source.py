@@ -16,8 +16,8 @@ from ingest.check import faults_of
 from ingest.connector import FilesOptions, HttpPollOptions
 from ingest.paths import Each, PathError, parse_each, parse_path
 from ingest.transports import TRANSPORTS
-from streams.errors import ConfigError, Problem
-from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_yaml, suggest, text_of
+from streams.errors import ConfigError
+from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
 from vocab.model import Model, load_model, model_names
 
 KEYS = (
@@ -93,13 +93,8 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
         ConfigError: with every fault of the file, each with its line and how to mend it.
 
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = Problem(where=str(path), what=f"cannot be read: {error}", fix="name a readable UTF-8 file")
-        raise ConfigError([problem], where=str(path)) from error
-    faults = Faults(file=path.name)
-    source = _read(read_yaml(text, faults), faults, environ=os.environ if environ is None else environ)
+    root, faults = read_file(path)
+    source = _read(root, faults, environ=os.environ if environ is None else environ)
     if source.model in model_names():
         model = load_model(source.model)
         faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)

@@ -18,8 +18,8 @@ from ldes_server.definition import (
     Plain,
     ViewDefinition,
 )
-from streams.errors import ConfigError, Problem
-from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_yaml, suggest, text_of
+from streams.errors import ConfigError
+from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
 from vocab.model import Kind, Model
 from vocab.places import places
 
@@ -70,13 +70,7 @@ def load_declaration(path: Path, models: Mapping[str, Model]) -> Declaration:
         ConfigError: with every fault of the file, each with its line and how to mend it.
 
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = Problem(where=str(path), what=f"cannot be read: {error}", fix="name a readable UTF-8 file")
-        raise ConfigError([problem], where=str(path)) from error
-    faults = Faults(file=path.name)
-    root = read_yaml(text, faults)
+    root, faults = read_file(path)
     check_keys(root, KEYS, faults, where="the file")
     stream = text_of(root.get("stream"), faults, where="stream", line=root.line, required=True)
     if stream and stream not in models:

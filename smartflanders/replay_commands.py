@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ingest.mapping import Mapper, compile_mapping
@@ -20,6 +19,7 @@ from ingest.source import Source
 from ldes_server.postgres_store import PostgresStore
 from smartflanders.embedded import running_database
 from smartflanders.logs_of import kept_topics, open_log, require_log
+from smartflanders.options import add_data, add_pilots
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
@@ -52,17 +52,8 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--since", type=_moment, required=True, metavar="TIME", help="2026-11-23T08:00:00Z, or how long ago: 1d, 90m"
     )
-    parser.add_argument(
-        "--pilot",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="where the source file is; repeatable (default: all that ship)",
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="data folder of a running `up` (SF_DATA, default .data)"
-    )
+    add_pilots(parser, "where the source file is")
+    add_data(parser)
     parser.add_argument("--again", action="store_true", help="forget where an interrupted replay was")
     parser.set_defaults(run=_replay)
 

@@ -20,6 +20,7 @@ from ldes_server.serve import Address, WatchedStore, serve
 from smartflanders.door import open_door
 from smartflanders.health import health_door
 from smartflanders.logs_of import kept_for, require_log
+from smartflanders.options import add_pilots
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
 from smartflanders.processes import die_with_parent
@@ -75,14 +76,7 @@ def add(verbs: Verbs) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--pilot",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="source files to run; repeatable (default: all that ship)",
-    )
+    add_pilots(parser, "source files to run")
     # Where the simulator or the replay server stands in for the publishers.
     parser.add_argument("--origin", help=argparse.SUPPRESS)
     parser.add_argument("--speed", type=float, default=1.0, help=argparse.SUPPRESS)

@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import difflib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ldes_server.building import fill
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from smartflanders.embedded import running_database
+from smartflanders.options import add_data, add_pilots
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
@@ -44,17 +44,8 @@ def add(verbs: Verbs) -> None:
     rebuild.add_argument("view", metavar="VIEW", help="the view's name, as in the stream file")
     rebuild.set_defaults(run=_rebuild)
     for parser in (listing, rebuild):
-        parser.add_argument(
-            "--pilot",
-            type=Path,
-            action="append",
-            default=[],
-            metavar="FOLDER",
-            help="where the stream and source files are; repeatable (default: all that ship)",
-        )
-        parser.add_argument(
-            "--data", type=Path, metavar="FOLDER", help="data folder of a running `up` (SF_DATA, default .data)"
-        )
+        add_pilots(parser, "where the stream and source files are")
+        add_data(parser)
 
 
 async def _list(arguments: argparse.Namespace, _stop: asyncio.Event) -> int:

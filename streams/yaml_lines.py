@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 
 import yaml
 
-from streams.errors import Problem
+from streams.errors import ConfigError, Problem
 from streams.settings import parse_duration
 
 
@@ -59,6 +60,22 @@ class Node:
         if isinstance(self.value, list):
             return "a list"
         return "nothing" if self.value is None else f"{self.text!r}"
+
+
+def read_file(path: Path) -> tuple[Node, Faults]:
+    """Read a YAML file into its document and what is wrong with it so far, named by the file's name.
+
+    Raises:
+        ConfigError: the file cannot be read at all.
+
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = Problem(where=str(path), what=f"cannot be read: {error}", fix="name a readable UTF-8 file")
+        raise ConfigError([problem], where=str(path)) from error
+    faults = Faults(file=path.name)
+    return read_yaml(text, faults), faults
 
 
 def read_yaml(text: str, faults: Faults) -> Node:
