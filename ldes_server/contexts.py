@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from vocab.submission import DocumentError, MissingContextError
+from vocab.errors import DocumentError, MissingContextError
 
 # Bytes of a context; the largest ones in use have a tenth of it.
 LARGEST = 1024 * 1024

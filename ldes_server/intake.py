@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import Enum
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ldes_server.contexts import Contexts
-from ldes_server.judging import Judged, Place, canonical, judge
 from ldes_server.model import Head, Stream
+from ldes_server.verdicts import Answer, Judged, Place, Result
 from streams.log import Log
 from streams.metrics import POSTED
 from streams.record import Member, members_topic
-from vocab.check import Finding
-from vocab.submission import DocumentError, MissingContextError
+from vocab.errors import DocumentError, MissingContextError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,25 +29,6 @@ MOST_CONTEXTS = 5
 LARGEST_LAG = 100_000
 
 _T = TypeVar("_T")
-
-
-class Result(Enum):
-    """What became of a posted member."""
-
-    CREATED = "created"  # it is in the log, and on a page soon
-    DUPLICATE = "duplicate"  # the same statements are published under its IRI already
-    CONFLICT = "conflict"  # other statements are published under its IRI
-    REJECTED = "rejected"  # it is no member of this stream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One line of the answer to a sender."""
-
-    member: str
-    result: Result
-    faults: tuple[str, ...] = ()
-    report: tuple[Finding, ...] = ()
 
 
 class BusyError(Exception):
@@ -124,7 +102,7 @@ class Intake:
     async def _judged(self, document: bytes, media: str, place: Place) -> list[Judged]:
         for _ in range(MOST_CONTEXTS):
             try:
-                return await self._run(judge, document, media, place, self._contexts.known)
+                return await self._run(_judge, document, media, place, self._contexts.known)
             except MissingContextError as missing:
                 await self._contexts.fetch(missing)
         raise DocumentError(f"it names more than {MOST_CONTEXTS} contexts", fix="write them into the document")
@@ -134,7 +112,7 @@ class Intake:
         members = {each.member.id: each.member for each in judged if each.member is not None}
         held = await self._published.bodies(stream.name, members)
         said = [*held.values()]
-        spelled = await self._run(canonical, said, stream.model.name) if said else []
+        spelled = await self._run(_canonical, said, stream.model.name) if said else []
         same = {name for name, body in zip(held, spelled, strict=True) if body == members[name].body}
         answers: list[Answer] = []
         fresh: dict[str, Member] = {}
@@ -188,3 +166,18 @@ def _weigh(
         equal = fresh[member.id].body == member.body
         return (Result.DUPLICATE, ()) if equal else (Result.CONFLICT, ("this document says it twice, differently",))
     return Result.CREATED, ()
+
+
+# Both run in the judging process, and only that one loads what they need: 26 MB that no other process has use for.
+
+
+def _judge(*arguments: Any) -> list[Judged]:
+    from ldes_server.judging import judge  # noqa: PLC0415
+
+    return judge(*arguments)
+
+
+def _canonical(*arguments: Any) -> list[bytes]:
+    from ldes_server.judging import canonical  # noqa: PLC0415
+
+    return canonical(*arguments)

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ldes_server.fragmentations.wkt import OtherReferenceError, box_of
+from ldes_server.verdicts import Judged, Place
 from streams.identity import member_id
 from streams.record import Member, Point, parse_time
-from vocab.check import Finding
+from vocab.errors import MissingContextError
 from vocab.model import load_model
-from vocab.submission import Candidate, MissingContextError, read_submission, state_to_version, validate
+from vocab.submission import Candidate, read_submission, state_to_version, validate
 
 # A record of Kafka holds 1 MB by default; a member beside that has its key and headers.
 LARGEST_MEMBER = 900_000
 # Names are keys of b-trees (ldes_server/writer.py refuses longer ones, too).
 _LONGEST = 2000
 Contexts = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where members go: the stream's name and model, and the public address without a slash at the end."""
-
-    stream: str
-    model: str
-    base_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One candidate: `iri` as the sender named it, and the member, or what is wrong with it.
-
-    `faults` are sentences, `report` the findings of the model's shape. `iri` is the new version's where a state object
-    was sent.
-    """
-
-    iri: str
-    member: Member | None = None
-    faults: tuple[str, ...] = ()
-    report: tuple[Finding, ...] = ()
 
 
 def judge(document: bytes, media: str, place: Place, contexts: Contexts) -> list[Judged]:

@@ -13,12 +13,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ldes_server.intake import Answer, BusyError, Intake, Result
+from ldes_server.intake import BusyError, Intake
 from ldes_server.model import Stream
-from ldes_server.negotiate import choose
+from ldes_server.negotiate import RDF_TYPES, choose
 from ldes_server.problems import Problem
+from ldes_server.verdicts import Answer, Result
 from streams.errors import LogError
-from vocab.submission import SYNTAXES, DocumentError, TooManyError
+from vocab.errors import DocumentError, TooManyError
 
 # What a document may have, unpacked: 10,000 members of 1.6 KB.
 LARGEST = 16 * 1024 * 1024
@@ -104,8 +105,8 @@ def _admit(request: Request, stream: Stream, door: Door | None) -> Door:
 
 def _media(request: Request) -> str:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in SYNTAXES:
-        raise Problem(415, f"members are taken as {', '.join(SYNTAXES)}", fix="say which in Content-Type")
+    if media not in RDF_TYPES:
+        raise Problem(415, f"members are taken as {', '.join(RDF_TYPES)}", fix="say which in Content-Type")
     return media
 
 

@@ -19,7 +19,6 @@ from ldes_server.render import full_body
 from smartflanders import replay_commands
 from streams.errors import ConfigError, Problem
 from streams.record import Member, Payload
-from vocab.check import validate
 from vocab.model import Model, load_model, model_names
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
@@ -129,6 +128,9 @@ def read_payload(file: Path, source: str) -> Payload:
 
 def _tell(report: SampleReport, model: Model, *, show: int) -> int:
     """Print members and refusals on standard output, the counts and the verdict on standard error."""
+    # Imported here: every verb loads this module, and pySHACL is 26 MB and a sixth of a second.
+    from vocab.check import validate  # noqa: PLC0415
+
     for number, member in enumerate(report.members[:show]):
         body = _as_published(member, number)
         print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))  # noqa: T201

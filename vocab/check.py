@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -12,22 +11,9 @@ from rdflib import BNode, Graph, Namespace
 from rdflib.term import Node
 
 from vocab.context import Writer
-from vocab.errors import ModelError
+from vocab.errors import Finding, ModelError
 
 _SH = Namespace("http://www.w3.org/ns/shacl#")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One violation: the focus node (an IRI, or `[]` for a blank node), the path in Turtle, what is wrong, the value.
-
-    `path` and `value` are empty where the violated constraint has none.
-    """
-
-    focus: str
-    path: str
-    message: str
-    value: str
 
 
 class Spelled(Protocol):

@@ -17,10 +17,10 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, RdfFormat, p
 from rdflib import Graph as Rules
 from rdflib import Namespace, URIRef
 
-from vocab.check import Finding, findings_by_owner
+from vocab.check import findings_by_owner
 from vocab.compact import Compactor, Graph, Node
 from vocab.context import read_names
-from vocab.errors import MemberError
+from vocab.errors import DocumentError, Finding, MemberError, TooManyError
 from vocab.lexical import canonical_double
 from vocab.literals import fault_of
 from vocab.model import Kind, Model
@@ -47,32 +47,6 @@ _OURS = frozenset({"generatedAtTime", "sequence"})
 
 # URL -> the document, for the contexts that JSON-LD names by address.
 Loader = Callable[[str], Mapping[str, Any]]
-
-
-class DocumentError(ValueError):
-    """The document as a whole cannot be read; the message says what is wrong, `fix` how to mend it."""
-
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what, fix)
-        self.fix = fix
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class MissingContextError(DocumentError):
-    """The document names a JSON-LD context by an address, `url`, that is not at hand."""
-
-    def __init__(self, url: str, fix: str) -> None:
-        super().__init__(url, fix)
-        self.url = url
-
-    def __str__(self) -> str:
-        return f"its @context {self.url[:200]!r} is not at hand"
-
-
-class TooManyError(DocumentError):
-    """The document has more members than are taken at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

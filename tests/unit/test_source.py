@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -278,3 +280,10 @@ def test_values_are_frozen() -> None:
                     if missing:
                         wrong.append(f"{_name(path)}:{node.lineno} {node.name} lacks {', '.join(missing)}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_few_need_is_loaded_by_few() -> None:
+    """No process loads the SHACL validator or the RDF reader at its start: 26 MB that only checks and posts need."""
+    probe = "import smartflanders.cli, sys; print(sorted({'pyshacl', 'pyoxigraph'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

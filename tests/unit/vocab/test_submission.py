@@ -13,18 +13,10 @@ from rdflib import Graph
 from rdflib.compare import isomorphic
 
 from tests.unit.vocab.oracle import exact_literals
+from vocab.errors import DocumentError, MissingContextError, TooManyError
 from vocab.literals import fault_of
 from vocab.model import Model, load_model, model_names
-from vocab.submission import (
-    MOST_MEMBERS,
-    Candidate,
-    DocumentError,
-    MissingContextError,
-    TooManyError,
-    read_submission,
-    state_to_version,
-    validate,
-)
+from vocab.submission import MOST_MEMBERS, Candidate, read_submission, state_to_version, validate
 from vocab.terms import XSD
 
 PARKING = load_model("parking")
