@@ -63,6 +63,17 @@ class _Scope:
     faults: Faults
 
 
+def declared_stream(path: Path) -> str:
+    """Return the name of the stream that a stream file is about; empty when it says none.
+
+    Raises:
+        ConfigError: the file cannot be read at all.
+
+    """
+    root, faults = read_file(path)
+    return text_of(root.get("stream"), faults, where="stream", line=root.line)
+
+
 def load_declaration(path: Path, models: Mapping[str, Model]) -> Declaration:
     """Read a stream file and check it against the model of its stream; `models` are those of all streams, by name.
 

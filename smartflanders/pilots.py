@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ingest.connector import HttpPollOptions
 from ingest.source import Source, load_source
 from ldes_server.app import RESERVED
-from ldes_server.declaration import SUFFIX, Declaration, load_declaration
+from ldes_server.declaration import SUFFIX, Declaration, declared_stream, load_declaration
 from ldes_server.model import Stream
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model
@@ -47,7 +47,9 @@ def load_plan(folders: Sequence[Path]) -> Plan:
             )
         sources[source.name] = source
     streams = _streams(list(sources.values()), problems)
-    streams = _declared(streams, [file for file in files if file.name.endswith(SUFFIX)], problems)
+    declarations = [file for file in files if file.name.endswith(SUFFIX)]
+    declarations += _beside(folders, {stream.name for stream in streams}, declarations)
+    streams = _declared(streams, declarations, problems)
     if problems:
         raise ConfigError(problems, where="the pilots")
     return Plan(sources=tuple(sources.values()), streams=streams)
@@ -67,6 +69,12 @@ def _files(folders: Sequence[Path], problems: list[Problem]) -> list[Path]:
             )
         files.extend(found)
     return files
+
+
+def _beside(folders: Sequence[Path], streams: Collection[str], known: Collection[Path]) -> list[Path]:
+    """Find the stream files beside source files that were named one by one: to run one source takes no view away."""
+    beside = {each for file in folders if file.is_file() for each in file.parent.glob(f"*{SUFFIX}")}
+    return sorted(each for each in beside.difference(known) if declared_stream(each) in streams)
 
 
 def _streams(sources: Sequence[Source], problems: list[Problem]) -> tuple[Stream, ...]:

@@ -217,3 +217,12 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     for name, view in wrong:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"stream": "s", "views": {name: view}}, SCHEMA)
+
+
+def test_one_source_alone_keeps_the_views_of_its_stream() -> None:
+    """A source file named by itself takes the stream file beside it along, and no other stream's."""
+    (parking,) = load_plan([PILOTS / "gent" / "parking" / "garages.yaml"]).streams
+    (traffic,) = load_plan([PILOTS / "vlaanderen" / "verkeer" / "miv-verkeersdata.yaml"]).streams
+    whole = {stream.name: stream.views for stream in load_plan([PILOTS]).streams}
+    assert parking.views == whole["gent-parking"] != {}
+    assert traffic.views == whole["miv-verkeer"] != {}
