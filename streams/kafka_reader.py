@@ -19,7 +19,8 @@ MAX_READ_BYTES = 16 * 2**20
 _SLICE = 500
 # How long one look into the consumer may last: a reader that is cancelled ends within it.
 _LOOK = timedelta(milliseconds=100)
-# After this much silence a reader asks for the end of the topic, which notices a cluster that is gone.
+# After this much silence a reader asks for the end of the topic, which notices a cluster that is gone; after as much
+# again, it notices a client that brings nothing although there is something.
 _SILENCE = timedelta(seconds=5)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,6 +40,8 @@ class Reader:
         self._closing = asyncio.Lock()
         self._large = MAX_READ_BYTES
         self._heard = asyncio.get_running_loop().time()
+        # The position at which there was more to read when it was last asked, None when there was nothing.
+        self._owed: int | None = None
         consumer.assign([partition])
         consumer.seek(partition, self._position)
 
@@ -69,11 +72,24 @@ class Reader:
         return taken
 
     async def _check_now_and_then(self) -> None:
-        """Ask where the topic ends after a silence, which fails when the cluster is gone."""
+        """Ask where the topic ends after a silence, which fails when the cluster is gone.
+
+        Raises:
+            LogError: retriable; for two silences there was more to read and the client brought none of it. Clients of
+                Kafka are known to fall silent when a broker goes; a new one reads on.
+
+        """
         now = asyncio.get_running_loop().time()
-        if now - self._heard > _SILENCE.total_seconds():
-            await self._bounds()
-            self._heard = asyncio.get_running_loop().time()
+        if now - self._heard <= _SILENCE.total_seconds():
+            return
+        _, end = await self._bounds()
+        # What only marks the end of somebody's transaction is read over without a record.
+        place = max(self._position, await self._consumer.position(self._partition))
+        if place < end and self._owed == place:
+            what = f"the client reads nothing of {self._partition.topic} behind {place}, which ends at {end}"
+            raise LogError(what, where="log", fix="none needed: a new client reads on", retriable=True)
+        self._owed = place if place < end else None
+        self._heard = asyncio.get_running_loop().time()
 
     async def _look(self, most: int, *, wait: bool) -> list[Any]:
         pause = round(_LOOK.total_seconds() * 1000) if wait else 0

@@ -299,6 +299,24 @@ async def test_a_large_append_stays_together_in_order(kafka_options: KafkaOption
         assert [entry.record for entry in seen] == large * 3
 
 
+@pytest.mark.slow
+async def test_a_client_that_falls_silent_is_noticed(kafka_options: KafkaOptions) -> None:
+    """A reader whose client brings nothing although there is something gives up, to be retried; a new one reads on."""
+    async with KafkaLog(kafka_options) as log:
+        await log.append(TOPIC, [Record(key=b"", value=b"first")])
+        reading = log.read(TOPIC, after=-1)
+        assert [entry.offset for entry in await anext(reading)] == [0]
+        (reader,) = log._readers
+        # What aiokafka itself does to a partition whose leader it has lost: it asks nobody for it.
+        reader._consumer.pause(reader._partition)
+        await log.append(TOPIC, [Record(key=b"", value=b"second")])
+        with pytest.raises(LogError, match="reads nothing") as caught:
+            async with asyncio.timeout(PATIENCE):
+                await anext(reading)
+        assert caught.value.retriable
+        assert [entry.offset for entry in await anext(log.read(TOPIC, after=0))] == [1]
+
+
 async def test_a_position_behind_the_end_is_told(kafka_options: KafkaOptions) -> None:
     """A reader that was further than the topic ever got does not wait for ever: entries were lost."""
     async with KafkaLog(kafka_options) as log:
