@@ -284,8 +284,21 @@ class Cluster:
                 return self.doors.newest("miv-verkeer") > told
             return False
 
-        until(published, within=within)
+        try:
+            until(published, within=within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.complaint()}") from error
         return time.monotonic() - began
+
+    def complaint(self) -> str:
+        """Say of each process whether it runs, and what it said last."""
+        processes = {"city": [self.city], **self.roles}
+        return "\n".join(
+            f"{name} {each.pid}: status {each.status()}\n    "
+            + "\n    ".join(each.errors.read_text().splitlines()[-8:])
+            for name, those in processes.items()
+            for each in those
+        )
 
     def settle(self) -> None:
         """Silence the city and wait until everything that was collected is published."""
