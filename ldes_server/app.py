@@ -215,7 +215,9 @@ async def member(request: Request, stream: str, site: Here) -> Response:
     site.stream(stream)
     variant = variant_of(request, site.offers(stream, RDF_TYPES))
     ready = await site.shelf.member(stream, raw_path(request)[1:], variant)
-    if ready is None:
+    if ready is Missing.GONE:
+        raise Problem(410, "this member is no longer kept", fix=f"what is kept is reached from /{stream}/log")
+    if isinstance(ready, Missing):
         raise Problem(404, "there is no such member", fix=f"all of them are reached from /{stream}/log")
     return answer(request, ready)
 
@@ -327,9 +329,10 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
     named = asked_format(request.scope["query_string"])
-    if named and page_id.view != VIEW:
+    plain = page_id.view == VIEW and not page_id.bucket
+    if named and not plain:
         raise Problem(400, "only the history has plain forms", fix=f"read /{name}/log?format={PLAIN[named].value}")
-    types = PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS)
+    types = PAGE_TYPES if plain else tuple(PAGE_FORMS)
     variant = variant_of(request, site.offers(name, types), named)
     shelf = site.plain if variant.media in PLAIN else site.shelf
     ready = await shelf.page(name, page_id, variant)

@@ -18,13 +18,15 @@ from ldes_server.definition import (
     Plain,
     ViewDefinition,
 )
+from ldes_server.retention import Retention
+from ldes_server.retention_file import read_retention_key
 from streams.errors import ConfigError
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
 from vocab.model import Kind, Model
 from vocab.places import places
 
 SUFFIX = ".stream.yaml"
-KEYS = ("stream", "views")
+KEYS = ("stream", "retention", "views")
 # Addresses below a stream that are ours; a view cannot have their names.
 RESERVED = frozenset({"log", "latest", "live", "members", "entities"})
 # What each kind of view takes besides `then`, and the kinds of names it divides by.
@@ -48,11 +50,16 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """One stream file, read and checked; `views` by name, in the order of the file."""
+    """One stream file, read and checked; `views` by name, in the order of the file.
+
+    `retention` is what the stream keeps, None everything; `view_retention` has the views that keep something else.
+    """
 
     stream: str
     file: str
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
+    retention: Retention | None = None
+    view_retention: Mapping[str, Retention | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +93,28 @@ def load_declaration(path: Path, models: Mapping[str, Model]) -> Declaration:
     stream = text_of(root.get("stream"), faults, where="stream", line=root.line, required=True)
     if stream and stream not in models:
         faults.add((root.get("stream") or root).line, f"no source feeds stream {stream!r}", suggest(stream, models))
-    views = _views(root.get("views"), _Scope(model=models.get(stream), faults=faults))
+    scope = _Scope(model=models.get(stream), faults=faults)
+    declaration = Declaration(
+        stream=stream,
+        file=path.name,
+        views=_views(root.get("views"), scope),
+        retention=_retention(root.get("retention"), scope, where="the stream"),
+        view_retention=_view_retention(root.get("views"), scope),
+    )
     if faults.problems:
         raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
-    return Declaration(stream=stream, file=path.name, views=views)
+    return declaration
+
+
+def _retention(node: Node | None, scope: _Scope, *, where: str) -> Retention | None:
+    versioned = scope.model is None or scope.model.versioned
+    return read_retention_key(node, scope.faults, where=where, versioned=versioned)
+
+
+def _view_retention(views: Node | None, scope: _Scope) -> dict[str, Retention | None]:
+    found = views.items() if views is not None else ()
+    own = {name: value for name, view in found if (value := view.get("retention")) is not None}
+    return {name: _retention(value, scope, where=f"view {name}") for name, value in own.items()}
 
 
 def _views(node: Node | None, scope: _Scope) -> dict[str, ViewDefinition]:
@@ -110,18 +135,18 @@ def _views(node: Node | None, scope: _Scope) -> dict[str, ViewDefinition]:
 
 
 def _view(node: Node, scope: _Scope, *, where: str) -> ViewDefinition | None:
-    outer = _plain(node, scope, where=where)
+    outer = _plain(node, scope, where=where, more=("then", "retention"))
     then = node.get("then")
     if then is None or not node.is_mapping:
         return outer
     if then.get("then") is not None:
         scope.faults.add(then.line, f"{where} is nested twice", "views may be nested one level: keep one `then`")
         return None
-    inner = _plain(then, scope, where=f"then of {where}")
+    inner = _plain(then, scope, where=f"then of {where}", more=("then",))
     return None if outer is None or inner is None else Nested(outer=outer, inner=inner)
 
 
-def _plain(node: Node, scope: _Scope, *, where: str) -> Plain | None:
+def _plain(node: Node, scope: _Scope, *, where: str, more: tuple[str, ...]) -> Plain | None:
     kinds = [kind for kind in OPTIONS if node.get(kind) is not None]
     if len(kinds) != 1 and node.is_mapping:
         unknown = [key for key, _ in node.items() if key.startswith("by") and key not in OPTIONS]
@@ -129,7 +154,7 @@ def _plain(node: Node, scope: _Scope, *, where: str) -> Plain | None:
         fix = suggest(unknown[0], OPTIONS) if unknown and not kinds else f"give exactly one of {', '.join(OPTIONS)}"
         scope.faults.add(node.line, what, fix)
         return None
-    known = (*kinds, *(OPTIONS[kinds[0]] if kinds else ()), "then")
+    known = (*kinds, *(OPTIONS[kinds[0]] if kinds else ()), *more)
     if not check_keys(node, known, scope.faults, where=where):
         return None
     kind = kinds[0]

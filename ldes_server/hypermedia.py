@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -12,6 +13,9 @@ from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
 from ldes_server.plain import FIXED
 from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
+from ldes_server.retention import Retention, xsd_duration
+from ldes_server.retention_file import KEYS
+from streams.record import format_time
 from vocab.flat import compile_flat
 
 HYDRA = "http://www.w3.org/ns/hydra/core#"
@@ -54,6 +58,13 @@ _ROOT_WORDS: dict[str, Any] = {
     "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
     "EventSource": f"{LDES}EventSource",
     "SearchTree": f"{TREE}SearchTree",
+    "retentionPolicy": {"@id": f"{LDES}retentionPolicy"},
+    "RetentionPolicy": f"{LDES}RetentionPolicy",
+    "startingFrom": {"@id": f"{LDES}startingFrom", "@type": f"{XSD}dateTime"},
+    "fullLogDuration": {"@id": f"{LDES}fullLogDuration", "@type": f"{XSD}duration"},
+    "versionAmount": {"@id": f"{LDES}versionAmount", "@type": f"{XSD}integer"},
+    "versionDuration": {"@id": f"{LDES}versionDuration", "@type": f"{XSD}duration"},
+    "versionDeleteDuration": {"@id": f"{LDES}versionDeleteDuration", "@type": f"{XSD}duration"},
     "timestampPath": {"@id": f"{LDES}timestampPath", **_LINK},
     "sequencePath": {"@id": f"{LDES}sequencePath", **_LINK},
     "versionOfPath": {"@id": f"{LDES}versionOfPath", **_LINK},
@@ -64,10 +75,13 @@ _ROOT_WORDS: dict[str, Any] = {
 }
 
 
-def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
+def describe(
+    stream: Stream, base_url: str, views: Sequence[str] = (), policies: Mapping[str, Retention] | None = None
+) -> Frame:
     """Render a stream's constants; `base_url` is the public address, absolute, without a slash at the end.
 
-    `views` are the names of all views that have a root now, the chronological one included.
+    `views` are the names of all views that have a root now, the chronological one included; `policies` what those keep
+    that do not keep everything.
     """
     iri = f"{base_url}/{stream.name}"
     model = stream.model
@@ -87,6 +101,7 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
             Form.NTRIPLES: _line_facts(stream, iri),
         },
         searches={VIEW: _time_search(iri, stream.timestamp_path)},
+        policies={name: _policy(f"{iri}/{name}", policy) for name, policy in (policies or {}).items()},
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
@@ -156,6 +171,27 @@ def _time_search(iri: str, path: str) -> Mapping[Form, bytes]:
         )
     ).encode()
     return {Form.JSONLD: b'"search":%s,' % orjson.dumps(form), Form.TURTLE: lines, Form.NTRIPLES: lines}
+
+
+def _policy(root: str, policy: Retention) -> Mapping[Form, bytes]:
+    """Render what a view keeps: a policy with a name (RET-04), described where it is named (RET-05)."""
+    name = f"{root}#retention"
+    said = {KEYS[key]: _value(getattr(policy, key)) for key in KEYS if getattr(policy, key) is not None}
+    named = {"@id": name, "@type": "RetentionPolicy", **{word: value for word, (value, _) in said.items()}}
+    statements = [
+        f"<{root}> <{LDES}retentionPolicy> <{name}> .",
+        f"<{name}> <{RDF_TYPE}> <{LDES}RetentionPolicy> .",
+        *(f'<{name}> <{LDES}{word}> "{value}"^^<{XSD}{kind}> .' for word, (value, kind) in said.items()),
+    ]
+    lines = "\n".join(statements).encode() + b"\n"
+    return {Form.JSONLD: b'"retentionPolicy":%s,' % orjson.dumps(named), Form.TURTLE: lines, Form.NTRIPLES: lines}
+
+
+def _value(value: datetime | timedelta | int) -> tuple[str | int, str]:
+    """Return a value of a policy as JSON and its datatype's local name after xsd:."""
+    if isinstance(value, datetime):
+        return format_time(value), "dateTime"
+    return (xsd_duration(value), "duration") if isinstance(value, timedelta) else (value, "integer")
 
 
 def _polling(stream: Stream) -> int:

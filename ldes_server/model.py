@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from ldes_server.definition import ViewDefinition
+from ldes_server.retention import Retention
 from streams.record import Point
 from vocab.model import Model
 
@@ -35,6 +36,8 @@ class Stream:
 
     `timestamp_path` is the property that pages write the publication time as; `numbered` streams have the sequence
     number as a property too. Members with `graphs` hold a named graph each, which only JSON-LD, TriG and N-Quads can say.
+
+    `retention` is what its history keeps, None everything; a view keeps the same unless `view_retention` has its name.
     """
 
     name: str
@@ -59,6 +62,13 @@ class Stream:
     version_path: str = VERSION_OF
     numbered: bool = True
     graphs: bool = False
+    retention: Retention | None = None
+    view_retention: Mapping[str, Retention | None] = field(default_factory=dict)
+
+    @property
+    def policies(self) -> Mapping[str, Retention | None]:
+        """What each way into the stream keeps, by the name of the view, its history (`log`) included."""
+        return {"log": self.retention} | {name: self.view_retention.get(name, self.retention) for name in self.views}
 
 
 class Published(NamedTuple):
@@ -193,8 +203,9 @@ class Page:
 class Head:
     """How far a stream is: `count` members published so far (the next sequence number), the newest publication time
     (None before the first member), the log `position` they came from (-1 before the first), and `first`, the oldest
-    sequence number still live. `views` counts how often what readers find of its other views was changed by more than
-    members: a view added, built anew or removed.
+    sequence number still live. Pages of the history that begin before `gone` are not handed out any more; those between
+    the two are, though nothing links them. `views` counts how often what readers find of its other views was changed by
+    more than members: a view added, built anew or removed, or what is kept.
     """
 
     count: int = 0
@@ -202,6 +213,7 @@ class Head:
     position: int = -1
     first: int = 0
     views: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import orjson
 
 from ldes_server.bucket_view import write_bounds
 from ldes_server.fragmentations import compile_view
+from ldes_server.fragmentations.kept import DEFINITION, KeptFragmentation
 from ldes_server.model import Fragmentation, Published, Stream
 from ldes_server.placing import Held, NewBucket, Placement, Run, Touched, settle, touch
 from streams.errors import StoreError
@@ -89,6 +90,8 @@ class Placer:
         return [each.buckets for each in placements]
 
     def _fragmentation(self, stream: str, definition: str) -> Fragmentation:
+        if definition == DEFINITION:
+            return KeptFragmentation()
         found = self._compiled.get((stream, definition))
         if found is None:
             if stream not in self._models:

@@ -1,14 +1,17 @@
-"""The pages of views on PostgreSQL: each read in one snapshot, so that it agrees with every other page of its time."""
+"""The pages of views on PostgreSQL, and the nodes of the history: each read in one snapshot, so that it agrees with every other page of its time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ldes_server.bucket_view import GROUP, BucketView, Child, Group, read_bounds
 from ldes_server.database import Database
-from ldes_server.model import ROOT_GROUPS, Page, PageId, Stream, ViewState
+from ldes_server.fragmentations.kept import BUCKET
+from ldes_server.log_view import VIEW, LogView
+from ldes_server.model import ROOT_GROUPS, Page, PageId, Relation, Stream, ViewState
 from ldes_server.rows import published
 from streams.queries import load_queries
 
@@ -29,6 +32,36 @@ class ViewPages:
         async with self._database.connection(f"views of {stream}") as connection:
             return [state_of(row) for row in await connection.fetch(QUERIES["views"], stream)]
 
+    async def history(self, stream: Stream, page_id: PageId) -> Page | None:
+        """Return the root or an inner node of the history, or None.
+
+        The root links what is kept of older members first, then the live subtrees.
+        """
+        async with (
+            self._database.connection(f"page {page_id.path(stream.name)}") as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            row = await connection.fetchrow(QUERIES["history"], stream.name)
+            count, first, gone = row or (0, 0, 0)
+            view = LogView(size=stream.page_size, fan=stream.fan, count=count, first=first, path=stream.timestamp_path)
+            if not view.exists(page_id) or view.begins_before(page_id, gone):
+                return None
+            edges = view.edges(page_id)
+            rows = await connection.fetch(QUERIES["times"], stream.name, edges) if edges else []
+            times = {row["sequence"]: row["published_at"] for row in rows}
+            if len(times) != len(set(edges)):
+                return None
+            node = view.node(page_id, times)
+            older = await self._older(connection, stream) if page_id.is_root else ()
+            return replace(node, relations=(*older, *node.relations))
+
+    async def _older(self, connection: Any, stream: Stream) -> tuple[Relation, ...]:
+        """Link what is kept of the members before the live subtrees."""
+        row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, VIEW, 0, BUCKET)
+        if row is None:
+            return ()
+        return await _Reading(connection, stream, row, PageId(build=row["build"], bucket=BUCKET)).relations()
+
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return a page of the live build or of one that was retired a moment ago, or None."""
         if page_id.build > _INTEGER or (page_id.index + 1) * stream.page_size > _FARTHEST or page_id.level > GROUP:
@@ -41,6 +74,8 @@ class ViewPages:
             row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, page_id.view, page_id.build, key)
             if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1):
                 return None
+            if page_id.view == VIEW and page_id.level < 0:
+                return None  # the root of the history links its older members itself
             reading = _Reading(connection, stream, row, page_id)
             if page_id.level >= 0:
                 return await reading.members()
@@ -63,7 +98,8 @@ class _Reading:
             fan=stream.fan,
             count=row["count"],
             children=row["children"],
-            closed=bool(row["closed"]),
+            # Nothing is added to the history's older members.
+            closed=bool(row["closed"]) or page_id.view == VIEW,
             version=row["published"] + (row["first"] if page_id.is_root else 0),
         )
 
@@ -78,6 +114,11 @@ class _Reading:
         bucket = (self._row["stream"], self._row["view"], self._row["number"])
         rows = await self._connection.fetch(QUERIES["bucket_members"], *bucket, places.start, places.stop)
         return view.leaf(page_id, [published(row) for row in rows])
+
+    async def relations(self) -> tuple[Relation, ...]:
+        """Link the bucket's own pages."""
+        view = self._view
+        return view.pages(view.node, await self._times(view.edges(view.node)) or {})
 
     async def node(self) -> Page | None:
         view = self._view

@@ -10,11 +10,12 @@ one process may show the open leaf with fewer members than another did: it says 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
+from ldes_server.retention import Retention
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -50,6 +51,10 @@ class ReplicaStore:
         """Return the builds that the replica knows; pages of newer ones are found at the primary."""
         return await self._replica.views(stream)
 
+    async def policies(self, stream: str) -> Mapping[str, Retention]:
+        """Return what the views keep, as far as the replica knows."""
+        return await self._replica.policies(stream)
+
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
         """Return the body that the replica has kept; what only the primary has comes out of `keep`."""
         return await self._replica.kept(stream, page_id, form)
@@ -61,6 +66,10 @@ class ReplicaStore:
     async def member(self, stream: str, member_id: str) -> Published | None:
         """Return the member, from the primary where the replica lacks it."""
         return await self._replica.member(stream, member_id) or await self._primary.member(stream, member_id)
+
+    async def is_dropped(self, stream: str, member_id: str) -> bool:
+        """Whether a member was deleted not long ago, as the primary knows."""
+        return await self._primary.is_dropped(stream, member_id)
 
     async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
@@ -101,9 +110,15 @@ class ReplicaStore:
         """Return what the live members cover, from the primary: finding out writes down what full blocks cover."""
         return await self._primary.coverage(stream)
 
-    async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
+    async def watch(
+        self,
+        on_change: Callable[[str], None],
+        *,
+        stop: asyncio.Event,
+        on_gone: Callable[[str, int], None] = lambda _stream, _gone: None,
+    ) -> None:
         """Watch the primary: a replica passes no notifications on."""
-        await self._primary.watch(on_change, stop=stop)
+        await self._primary.watch(on_change, stop=stop, on_gone=on_gone)
 
     async def _current(self, stream: str) -> WatchedStore:
         told = self._told.get(stream, Head())

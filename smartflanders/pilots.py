@@ -117,9 +117,11 @@ def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[P
             what = f"stream {declaration.stream} has a stream file already: {found[declaration.stream].file}"
             problems.append(Problem(where=str(file), what=what, fix="put both into one file"))
         found[declaration.stream] = declaration
-    return tuple(
-        replace(stream, views=found[stream.name].views) if stream.name in found else stream for stream in streams
-    )
+    return tuple(_with(stream, found[stream.name]) if stream.name in found else stream for stream in streams)
+
+
+def _with(stream: Stream, said: Declaration) -> Stream:
+    return replace(stream, views=said.views, retention=said.retention, view_retention=said.view_retention)
 
 
 def stream_of(source: Source) -> Stream:
