@@ -50,6 +50,10 @@ class Published(Protocol):
         """Return what is published under those of `ids` that are."""
         ...
 
+    async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
+        """Return those of `ids` that were published already."""
+        ...
+
 
 class Intake:
     """Takes documents for streams; an async context manager that owns the judging process.
@@ -114,6 +118,8 @@ class Intake:
         said = [*held.values()]
         spelled = await self._run(_canonical, said, stream.model.name) if said else []
         same = {name for name, body in zip(held, spelled, strict=True) if body == members[name].body}
+        # What retention dropped a while ago was published, whatever it said.
+        same |= await self._published.known(stream.name, members) - held.keys()
         answers: list[Answer] = []
         fresh: dict[str, Member] = {}
         for each in judged:

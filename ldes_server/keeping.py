@@ -97,9 +97,10 @@ async def keep(stream: str, store: Keeper, *, pace: Pace, stop: asyncio.Event) -
         for name, policy in policies.items()
         if policy.kept is not None and policy.since + pace.grace <= now
     }
+    # In this order: while it is not decided what a build will hold, nothing is deleted.
+    await _sweep(stream, store, now=now, pace=pace, stop=stop)
     if in_force:
         await _shrink(stream, store, in_force, now=now)
-    await _sweep(stream, store, now=now, pace=pace, stop=stop)
     await _measure(stream, store)
 
 

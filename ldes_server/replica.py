@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
@@ -118,7 +119,13 @@ class ReplicaStore:
         on_gone: Callable[[str, int], None] = lambda _stream, _gone: None,
     ) -> None:
         """Watch the primary: a replica passes no notifications on."""
-        await self._primary.watch(on_change, stop=stop, on_gone=on_gone)
+
+        def gone_there(stream: str, gone: int) -> None:
+            # From here on no root of the replica is shown that may still link what is gone.
+            self._tell(stream, Head(count=gone, first=gone, gone=gone))
+            on_gone(stream, gone)
+
+        await self._primary.watch(on_change, stop=stop, on_gone=gone_there)
 
     async def _current(self, stream: str) -> WatchedStore:
         told = self._told.get(stream, Head())
@@ -127,9 +134,10 @@ class ReplicaStore:
 
     def _tell(self, stream: str, head: Head) -> Head:
         told = self._told.get(stream, Head())
-        if (head.count, head.first) >= (told.count, told.first):
-            self._told[stream] = told = head
-        return told
+        newest = head if head.count >= told.count else told
+        first, gone = max(head.first, told.first), max(head.gone, told.gone)
+        self._told[stream] = newest = replace(newest, first=first, gone=gone, views=max(head.views, told.views))
+        return newest
 
     def _least(self, stream: str, page_id: PageId) -> int:
         """Return the version that a page which may still change must have (log_view.py makes them)."""
