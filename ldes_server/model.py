@@ -220,7 +220,8 @@ class Head:
 class ViewState:
     """One build of a view: `state` is building, live, retired (readable for a while) or gone.
 
-    `placed` of the `count` members of the stream are in it, in `buckets` buckets, the root included.
+    It has looked at the first `placed` of the `count` members of the stream and holds those that its policy keeps, in
+    `buckets` buckets, the root included. The builds named `log` hold what the history keeps of its older members.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""The pages of views on PostgreSQL, and the nodes of the history: each read in one snapshot, so that it agrees with every other page of its time."""
+"""The pages of views and the nodes of the history on PostgreSQL, each read in one snapshot that all pages agree with."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def state_of(row: Any) -> ViewState:
         build=row["build"],
         state=row["state"],
         definition=row["definition"],
-        placed=row["placed"] if row["state"] != "live" else row["count"],
+        placed=row["count"] if row["state"] == "live" and row["name"] != VIEW else row["placed"],
         count=row["count"],
         buckets=row["buckets"],
     )

@@ -9,17 +9,23 @@ ORDER BY p.view
 
 -- name: declare_policy
 -- Declare what a view keeps from now on. What was dropped before does not come back, so the new policy is told to start
--- with what is there: the oldest live member, or now ($5) where members were chosen by version.
+-- with what is there: the oldest member from which on none is missing, or now ($5) where members were chosen by version.
 INSERT INTO ldes.policies (stream, view, policy, since, starts_at)
 SELECT
     s.id, $2, $3, $4,
     CASE
+        WHEN whole.begin = 0 THEN NULL
         WHEN $5 THEN $4
-        WHEN s.first > 0 THEN coalesce(
-            (SELECT published_at FROM ldes.members AS m WHERE m.stream = s.id AND m.sequence = s.first), s.published_at
+        ELSE coalesce(
+            (SELECT published_at FROM ldes.members AS m WHERE m.stream = s.id AND m.sequence = whole.begin), s.published_at
         )
     END
-FROM ldes.streams AS s WHERE s.id = $1
+FROM ldes.streams AS s
+CROSS JOIN LATERAL (
+    SELECT greatest(s.first, coalesce(max(v.dense), 0)) AS begin FROM ldes.views AS v
+    WHERE v.stream = s.id AND v.name = $2 AND v.state = 'live'
+) AS whole
+WHERE s.id = $1
 ON CONFLICT (stream, view) DO UPDATE SET
     policy = excluded.policy, since = excluded.since, starts_at = excluded.starts_at
 

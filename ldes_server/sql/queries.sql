@@ -222,7 +222,7 @@ ON CONFLICT DO NOTHING
 
 -- name: coverage
 -- What the live members of a stream cover: the written blocks from $2 on, and the members of two ranges of sequence numbers
--- that are in none of them. `since` is when the stream was first published, as far as anybody looked.
+-- that are in none of them, and what the history keeps of older ones. `since` is when the stream was first published, as far as anybody looked.
 WITH parts AS (
     SELECT observed_from, observed_to, published_from, published_to, west, south, east, north
     FROM ldes.extents WHERE stream = $1 AND block >= $2
@@ -236,6 +236,14 @@ WITH parts AS (
         min(observed_at), max(observed_at), min(published_at), max(published_at),
         min(longitude), min(latitude), max(longitude), max(latitude)
     FROM ldes.members WHERE stream = $1 AND sequence >= $5 AND sequence < $6
+    UNION ALL
+    SELECT
+        min(m.observed_at), max(m.observed_at), min(m.published_at), max(m.published_at),
+        min(m.longitude), min(m.latitude), max(m.longitude), max(m.latitude)
+    FROM ldes.views AS v
+    JOIN ldes.survivors AS kept ON kept.view = v.id
+    JOIN ldes.members AS m ON m.stream = v.stream AND m.sequence = kept.sequence
+    WHERE v.stream = $1 AND v.name = 'log' AND v.state = 'live'
 )
 SELECT
     min(observed_from) AS observed_from, max(observed_to) AS observed_to,

@@ -368,3 +368,17 @@ def test_the_faulty_stream_file_is_told_off_as_printed(halle: Path, capsys: pyte
     (halle / "halle-parking.stream.yaml").write_text(marked(VIEWS, "faulty=")[0], "utf-8")
     assert main(["stream", "check", str(halle)]) == 2
     assert capsys.readouterr().err == marked(VIEWS, "faults")[0]
+
+
+# --- keep less ------------------------------------------------------------------------------------------------------
+
+KEEP = HOW_TO / "keep-less.md"
+
+
+def test_the_policies_of_the_page_are_kept(halle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page's command prints what the page prints of each policy."""
+    (halle / "halle-parking.stream.yaml").write_text(marked(KEEP, "keep=")[0], "utf-8")
+    assert main(["stream", "check", str(halle)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "example in" not in line]
+    assert "\n".join(told[:3]) + "\n" == marked(KEEP, "keeps")[0]
+    assert told[-1] == "  keeps everything"
