@@ -45,6 +45,9 @@ class ReplicaStore:
         """Return the page of the replica, or the primary's where that one lacks it or is behind what was told."""
         page = await self._replica.page(stream, page_id)
         if page is None or (not page.final and page.version < self._least(stream.name, page_id)):
+            if page_id.is_root:
+                # What it links must be shown as it says, so from here on nothing older is.
+                await self.newest_head(stream.name)
             return await self._primary.page(stream, page_id)
         return page
 

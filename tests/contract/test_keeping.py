@@ -270,3 +270,28 @@ def _below(pages: Mapping[PageId, Page], page_id: PageId) -> list[int]:
     page = pages[page_id]
     found = [member.sequence for member in page.members]
     return found + [each for relation in page.relations for each in _below(pages, relation.target)]
+
+
+TABLES = ("members", "places", "buckets", "survivors", "dropped", "latest")
+
+
+async def test_steady_input_stops_growing(store: PostgresStore) -> None:
+    """With a policy every table has as many rows after many windows as after a few, whatever passes through."""
+    stream, clock = kept_stream(Retention(full_log=2 * HOUR, versions=1)), Clock()
+    stream = replace(stream, views={name: VIEWS[name] for name in ("by-hour", "by-operator")})
+    await declare_views(store, stream)
+    await begin(store, stream, clock)
+    await build_all(store)
+    most: dict[str, list[int]] = {table: [] for table in TABLES}
+    for _ in range(36):
+        await publish(store, 30)
+        clock.now += HOUR
+        await step(store, clock, memory=6 * HOUR)
+        await store.builds.expire(NAME, grace=timedelta(0))
+        while await store.builds.sweep(NAME):
+            pass
+        for table, counts in most.items():
+            counts.append(await rows(store, f"SELECT count(*) FROM ldes.{table}"))
+    for table, counts in most.items():
+        assert max(counts[24:]) <= max(counts[12:24]) * 1.1 + 4, (table, counts)
+    assert max(most["members"][12:]) < 36 * 30 / 4

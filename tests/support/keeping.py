@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ldes_server.keeping import Pace, declare, keep
+from ldes_server.keeping import MEMORY, Pace, declare, keep
 from ldes_server.model import Published, Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.retention import Retention, Version
@@ -39,9 +39,9 @@ async def begin(store: PostgresStore, stream: Stream, clock: Clock) -> None:
     await declare(stream, store, now=clock())
 
 
-async def step(store: PostgresStore, clock: Clock, *, grace: timedelta = HOUR) -> None:
-    """Take the steps whose time has come, fill what was begun, and let retired builds go after the same grace."""
-    await keep(NAME, store, pace=Pace(grace=grace, clock=clock), stop=asyncio.Event())
+async def step(store: PostgresStore, clock: Clock, *, memory: timedelta = MEMORY) -> None:
+    """Take the steps whose time has come, an hour after each other, and fill what was begun to be built."""
+    await keep(NAME, store, pace=Pace(grace=HOUR, memory=memory, clock=clock), stop=asyncio.Event())
     for each in await store.builds.states(NAME):
         while each.state == "building" and (await store.builds.fill(NAME, each.id, limit=50)) is not None:
             pass
