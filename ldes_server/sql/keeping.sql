@@ -57,23 +57,26 @@ SELECT pg_advisory_xact_lock(hashtext('ldes.members'), $1::integer)
 -- Delete those of the next members behind a number that nothing needs: not the history, no build of a view that has not
 -- gone, and not the newest states. Remember their identities; return how far it looked (none: at the end) and what went.
 WITH edge AS (
-    SELECT s.id, least(s.gone, (SELECT min(v.dense) FROM ldes.views AS v WHERE v.stream = s.id AND v.state <> 'gone')) AS stop
+    SELECT
+        least(s.gone, (SELECT min(v.dense) FROM ldes.views AS v WHERE v.stream = s.id AND v.state <> 'gone')) AS stop,
+        ARRAY(SELECT v.id FROM ldes.views AS v WHERE v.stream = s.id AND v.state <> 'gone') AS builds
     FROM ldes.streams AS s WHERE s.id = $1
 ), looked AS (
-    SELECT m.sequence, m.entity FROM ldes.members AS m, edge
-    WHERE m.stream = $1 AND m.sequence > $2 AND m.sequence < edge.stop
+    SELECT m.ctid, m.sequence, m.entity FROM ldes.members AS m
+    WHERE m.stream = $1 AND m.sequence > $2 AND m.sequence < (SELECT stop FROM edge)
     ORDER BY m.sequence LIMIT $3
 ), deleted AS (
+    -- One lookup for each, not a join: the tables looked into are larger than what is looked at.
     DELETE FROM ldes.members AS m USING looked
-    WHERE m.stream = $1 AND m.sequence = looked.sequence
-        AND NOT EXISTS (
-            SELECT FROM ldes.latest AS newest
-            WHERE newest.stream = $1 AND newest.entity = looked.entity AND newest.sequence = looked.sequence
+    WHERE m.ctid = looked.ctid
+        AND looked.sequence IS DISTINCT FROM (
+            SELECT newest.sequence FROM ldes.latest AS newest
+            WHERE newest.stream = $1 AND newest.entity = looked.entity
         )
-        AND NOT EXISTS (
-            SELECT FROM ldes.survivors AS kept JOIN ldes.views AS v ON v.id = kept.view
-            WHERE v.stream = $1 AND v.state <> 'gone' AND kept.sequence = looked.sequence
-        )
+        AND (
+            SELECT count(*) FROM ldes.survivors AS kept
+            WHERE kept.view = ANY ((SELECT builds FROM edge)::integer[]) AND kept.sequence = looked.sequence
+        ) = 0
     RETURNING m.identity
 ), remembered AS (
     INSERT INTO ldes.dropped (stream, identity, at) SELECT $1, identity, $4 FROM deleted
