@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import shutil
@@ -43,14 +44,17 @@ def client(name: str) -> Path:
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     folder = ROOT / ".cache" / "clients" / name
     stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
-        _install(folder, files)
-        stamp.write_text(wanted, "utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as lock:
+        # Two runs of the suite, or two workers of one, must not install into each other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text("utf-8") != wanted:
+            _install(folder, files)
+            stamp.write_text(wanted, "utf-8")
     return folder / "node_modules" / ".bin" / _BINARIES[name]
 
 
 def _install(folder: Path, files: list[Path]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "installed").unlink(missing_ok=True)
     for file in files:
         shutil.copyfile(file, folder / file.name)
