@@ -22,18 +22,17 @@ from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.latest_shelf import LatestShelf
-from ldes_server.links import plain_address
 from ldes_server.live import Hub
 from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
 from ldes_server.negotiate import (
-    PAGE_FORMS,
     PAGE_TYPES,
     PLAIN,
     RDF_TYPES,
     STATE_TYPES,
     with_graphs,
 )
+from ldes_server.page_query import read_page_query
 from ldes_server.plain_shelf import PlainShelf
 from ldes_server.posting import post
 from ldes_server.problems import Problem, on_fault, on_http_error, on_problem, on_store_error, unknown
@@ -41,7 +40,7 @@ from ldes_server.query import read_query
 from ldes_server.render import member_iri
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import Missing, Shelf, Store
-from ldes_server.state_query import PARAMETERS, asked_format, media_of, openapi_of, selection_of
+from ldes_server.state_query import PARAMETERS, media_of, openapi_of, selection_of
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
@@ -326,17 +325,18 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    named = asked_format(request.scope["query_string"])
-    if named and page_id.view != VIEW:
-        raise Problem(400, "only the history has plain forms", fix=f"read /{name}/log?format={PLAIN[named].value}")
-    types = PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS)
-    variant = variant_of(request, site.offers(name, types), named)
-    shelf = site.plain if variant.media in PLAIN else site.shelf
-    ready = await shelf.page(name, page_id, variant)
-    if isinstance(ready, PageId):
-        # Plain forms are read from leaf to leaf; which one is the oldest moves with retention.
-        address = plain_address(ready, PLAIN[variant.media], frame=site.shelf.frames[name])
-        return see_other(address, max_age=int(site.stream(name).max_age.total_seconds()))
+    asked, odd = read_page_query(request.scope["query_string"], page_id)
+    variant = variant_of(request, site.offers(name, PAGE_TYPES), asked.media)
+    if odd is not None:
+        kept = {"cache-control": "public, max-age=3600"}
+        return RedirectResponse(f"{site.base_url}{page_id.path(name)}?{odd.canonical}", 308, headers=kept)
+    if variant.media in PLAIN:
+        ready = await site.plain.page(name, page_id, variant, asked.within)
+    else:
+        ready = await site.shelf.page(name, page_id, variant)
+    if isinstance(ready, str):
+        # Plain forms are read from leaf to leaf; which one is the first moves with retention, and with what comes.
+        return see_other(ready, max_age=int(site.stream(name).max_age.total_seconds()))
     if ready is Missing.GONE:
         what = "view" if page_id.is_root else "page"
         raise Problem(410, f"this {what} is no longer kept", fix=_from_root(name, page_id))

@@ -190,6 +190,18 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A page of members with the one that comes behind it in the walk through its view (`postgres_walks.py`).
+
+    `onward` is None at the end of the walk. `settled` says that `onward` stays what it is for ever.
+    """
+
+    page: Page
+    onward: PageId | None
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """How far a stream is: `count` members published so far (the next sequence number), the newest publication time
     (None before the first member), the log `position` they came from (-1 before the first), and `first`, the oldest

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ldes_server.box import Box
 from ldes_server.negotiate import FORMATS
 from ldes_server.problems import Problem
-from ldes_server.query import PLACE_FORM, TIME_FORM, read_moment, read_query
+from ldes_server.query import PLACE_FORM, TIME_FORM, read_moment
 from ldes_server.selection import Selection
 
 _LISTED = ", ".join(FORMATS)
@@ -47,18 +47,6 @@ def openapi_of(address: str) -> Mapping[str, Any]:
             for name, form in ASKED.get(address, {}).items()
         ]
     }
-
-
-def asked_format(raw: bytes) -> str | None:
-    """Return the media type that the query of a page's address names; None where it names none.
-
-    Raises:
-        Problem: 400 where the format is none of ours, or something else stands beside it.
-
-    """
-    if b"format=" not in raw:
-        return None
-    return media_of(read_query(raw, {"format": FORMAT_FORM}).values)
 
 
 def media_of(values: Mapping[str, str]) -> str | None:

@@ -229,10 +229,15 @@ database at most once a minute, and exact as of then. `/catalogue-feed` is the h
 a member for each description that was created, updated or deleted, in JSON-LD, TriG and N-Quads. Times, boxes and lags move
 all the time; they are in the catalogue only and make no activity.
 
-Pages of the history and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
+Pages of every view and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
 and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
-`first` and `last` but no `next`: poll that one. `self` is the address in this form, `canonical` the one for all forms. A line
+`first` and `last` but no `next`: poll that one. In the other views the walk is depth first: a bucket's own pages, oldest first,
+then the buckets below it in the order in which they came into being. Roots, nodes and groups answer 303 to the first page at
+or below them. From a root the walk is the whole view, from a node only its bucket: `?within=2026.11.23&format=csv` stays in
+`2026.11.23`. A page without `next` is the end of the walk; `first` leads back to where it began. A member with several values is
+in several buckets, and comes once in each. A final page is kept for ever once the page behind it is settled, that is, nothing
+can come between them any more; until then it is asked again like an open one. `self` is the address in this form, `canonical` the one for all forms. A line
 of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org/ns/json-ld#context"` names.
 
 `/{{stream}}/latest` shows the newest state of every entity in the order of their IRIs, {limit} at most, then `rel="next"`.
