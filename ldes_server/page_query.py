@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from ldes_server.model import PageId
 from ldes_server.problems import Problem
-from ldes_server.query import Query, read_query
+from ldes_server.query import WITHIN_FORM, Query, read_query
 from ldes_server.state_query import FORMAT_FORM, media_of
 
-WITHIN_FORM = "the key of the page's own bucket or of one above it, as in 2026.11.23; beside format only"
 NODE: Mapping[str, str] = {"format": FORMAT_FORM}
 LEAF: Mapping[str, str] = {"within": WITHIN_FORM, "format": FORMAT_FORM}
 

@@ -18,6 +18,7 @@ from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
 from ldes_server.rows import copy_members, head_of, published
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
@@ -156,6 +157,10 @@ class PostgresStore:
     async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
         """Return the first page of members at or below a root, node or group, itself while there are none, or None."""
         return await self._walks.first_leaf(stream, page_id)
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to where the answer to a search of a view may be, or None."""
+        return await self._walks.found(stream, page_id, wanted)
 
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
         """Return the body kept for a final page in this form under this public address, or None."""

@@ -10,7 +10,7 @@ from typing import Any
 from ldes_server.bucket_view import GROUP, BucketView, Child, Group, read_bounds
 from ldes_server.database import Database
 from ldes_server.log_view import FINAL_VERSION
-from ldes_server.model import ROOT_GROUPS, Page, PageId, Stream, ViewState
+from ldes_server.model import ROOT_GROUPS, Page, PageId, Relation, Stream, ViewState
 from ldes_server.rows import published
 from streams.queries import load_queries
 
@@ -101,11 +101,15 @@ class Reading:
 
     async def node(self) -> Page | None:
         """Return the node of the bucket; None when members it speaks of are not kept any more."""
-        view = self.view
-        times = await self._times(view.edges(view.node))
-        if times is None:
+        view, own = self.view, await self.own()
+        if own is None:
             return None
-        return view.root_page(view.pages(view.node, times), await self._below(range(view.children), view.group_level()))
+        return view.root_page(own, await self._below(range(view.children), view.group_level()))
+
+    async def own(self) -> Sequence[Relation] | None:
+        """Return the links of the node to its own pages; None when members they speak of are not kept any more."""
+        times = await self._times(self.view.edges(self.view.node))
+        return None if times is None else self.view.pages(self.view.node, times)
 
     async def group(self) -> Page | None:
         """Return the group of the bucket's children; None where there is no such group."""

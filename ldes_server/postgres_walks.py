@@ -8,10 +8,13 @@ follow each other, and what a reader of the walk saw as settled never gets anyth
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from ldes_server.bucket_view import read_bounds
 from ldes_server.database import Database
-from ldes_server.model import Leaf, PageId, Stream
+from ldes_server.model import Leaf, Page, PageId, Relation, Stream
 from ldes_server.postgres_views import Reading, reading
+from ldes_server.searches import Wanted
 from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "walks")
@@ -42,6 +45,27 @@ class Walks:
             if found is None:
                 return None
             return await _Walk(found, page_id).start()
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to the own pages of some buckets, and to others with all that is below them."""
+        async with reading(self._database, stream, PageId(view=page_id.view)) as root:
+            if root is None:
+                return None
+            keys = [*wanted.own, *wanted.whole]
+            rows = await root.connection.fetch(QUERIES["buckets"], root.row["view"], keys, root.row["newest"])
+            held = {row["key"]: row for row in rows}
+            links: list[Relation] = []
+            for key in wanted.own:
+                if key in held:
+                    at = PageId(view=page_id.view, build=root.view.build, bucket=key)
+                    links += await Reading(root.connection, stream, {**root.row, **held[key]}, at).own() or ()
+            links += [_link(held[key], page_id, root.view.build) for key in wanted.whole if key in held]
+            return Page(id=page_id, final=False, version=root.row["published"], relations=tuple(links))
+
+
+def _link(row: Any, page_id: PageId, build: int) -> Relation:
+    target = PageId(view=page_id.view, build=build, bucket=row["key"])
+    return Relation(target=target, bounds=read_bounds(row["bounds"]), remaining=row["total"])
 
 
 class _Walk:

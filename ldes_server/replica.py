@@ -15,6 +15,7 @@ from datetime import datetime
 
 from ldes_server.coverage import Coverage
 from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -57,6 +58,13 @@ class ReplicaStore:
         """Return the first page below a node, as the primary knows where the replica has no such node, or no page."""
         found = await self._replica.first_leaf(stream, page_id)
         return await self._primary.first_leaf(stream, page_id) if found in (None, page_id) else found
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return what a search finds in the replica, or in the primary where that one is behind what was told."""
+        page = await self._replica.found(stream, page_id, wanted)
+        if page is None or page.version < self._least(stream.name, page_id):
+            return await self._primary.found(stream, page_id, wanted)
+        return page
 
     async def views(self, stream: str) -> Sequence[ViewState]:
         """Return the builds that the replica knows; pages of newer ones are found at the primary."""

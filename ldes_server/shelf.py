@@ -16,6 +16,7 @@ from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
+from ldes_server.searches import Search, search_of
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from streams.metrics import PAGE_SECONDS
 
@@ -52,6 +53,7 @@ class _Views:
 
     version: int
     states: Mapping[tuple[str, int], ViewState]
+    searches: Mapping[str, Search]
     frame: Frame
 
     def readable(self) -> set[tuple[str, int]]:
@@ -184,6 +186,10 @@ class Shelf:
         views = await self._views_at(self.streams[name], await self.head(name, fresh=True))
         return Missing.GONE if views.gone(page_id) else Missing.NEVER
 
+    async def search(self, name: str, view: str) -> Search | None:
+        """Return what a view can be asked for, or None."""
+        return (await self._views_at(self.streams[name], await self.head(name))).searches.get(view)
+
     async def views(self, name: str) -> Sequence[str]:
         """Return the names of the views that have a root now, the chronological one first."""
         return (await self._views_at(self.streams[name], await self.head(name))).frame.views
@@ -193,13 +199,15 @@ class Shelf:
         known = self._views.get(stream.name)
         if known is None or known.version != head.views:
             states = await self.store.views(stream.name)
-            live = sorted(state.name for state in states if state.state == "live")
+            live = {state.name: state.definition for state in states if state.state == "live"}
+            searches = {name: it for name in sorted(live) if (it := search_of(live[name], stream.model))}
             before, known = (
                 known,
                 _Views(
                     version=head.views,
                     states={(state.name, state.build): state for state in states},
-                    frame=describe(stream, self._base_url, (VIEW, *live)),
+                    searches=searches,
+                    frame=describe(stream, self._base_url, (VIEW, *sorted(live)), searches),
                 ),
             )
             self._views[stream.name] = known

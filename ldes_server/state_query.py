@@ -10,7 +10,8 @@ from urllib.parse import quote
 from ldes_server.box import Box
 from ldes_server.negotiate import FORMATS
 from ldes_server.problems import Problem
-from ldes_server.query import PLACE_FORM, TIME_FORM, read_moment
+from ldes_server.query import PLACE_FORM, TIME_FORM, WITHIN_FORM, read_moment
+from ldes_server.searches import TileSearch, TimeSearch
 from ldes_server.selection import Selection
 
 _LISTED = ", ".join(FORMATS)
@@ -36,6 +37,10 @@ ASKED: Mapping[str, Mapping[str, str]] = {
     "/{stream}/log": {"format": FORMAT_FORM},
     "/{stream}/log/{level}/{index}": {"format": FORMAT_FORM},
     "/{stream}/latest": PARAMETERS,
+    "/{stream}/{view}": {**TimeSearch.forms, **TileSearch.forms, "format": FORMAT_FORM},
+    "/{stream}/{view}/{build}/{bucket}": {"format": FORMAT_FORM},
+    "/{stream}/{view}/{build}/{bucket}/group/{level}/{index}": {"format": FORMAT_FORM},
+    "/{stream}/{view}/{build}/{bucket}/{level}/{index}": {"within": WITHIN_FORM, "format": FORMAT_FORM},
 }
 
 

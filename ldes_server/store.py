@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 
 
@@ -111,6 +112,10 @@ class Walk(Protocol):
 
         None when there is no such node (yet).
         """
+        ...
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to where the answer to a search of a view may be; None when there is no such view."""
         ...
 
 

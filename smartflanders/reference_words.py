@@ -267,6 +267,21 @@ and the texts as they are.
 the last one published until then, `?since=1234` to the page with that `sequence`. A place that is not published yet leads to
 the root, one that is no longer kept to the oldest page. The root offers `?at=` as a search form (`tree:search`).
 
+The root of a view by time offers `?at=`, of a view by tile `?z=&x=&y=`, a slippy tile of any zoom (`y` counts from the north). The
+answer, 200, is a page of links into the view from which every member that satisfies the form is reached, and few others:
+
+| Asked for | Leads to |
+|---|---|
+| a time | its window, the same window among the late ones, and `none`: members whose time has no zone may be meant |
+| a tile of a zoom of the view | this tile, the own members of the tiles around it (what crosses an edge inside them), and `none` |
+| a deeper tile than the view has | the deepest tile around it, and the same |
+| a tile between two zooms | the tiles of the next zoom inside it, if these are 64 at most, and the same; else the tile around it |
+| a tile coarser than the view has | the tiles inside it, if these are 64 at most, and `none`; else 303 to the root |
+
+A bucket that does not exist is left out, so a time or a tile where nothing is leads to `none` or nowhere. In a view that is
+nested, `?at=` works where the outer part is by time; where it is by tile, only its coarsest zoom is told apart. `none` is where
+members are that say no time or no place, or one that no relation can tell.
+
 | Status | When |
 |---|---|
 | 303 | an address that stands for something leads to the document about it |

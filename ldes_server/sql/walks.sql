@@ -28,3 +28,8 @@ WITH RECURSIVE down (depth, number, count, key, closed) AS (
     WHERE down.count = 0
 )
 SELECT key, count, closed FROM down ORDER BY depth
+
+-- name: buckets
+-- The buckets with these keys.
+SELECT number, count, total, children, key, bounds, coalesce(closes_at <= $3, false) AS closed FROM ldes.buckets
+WHERE view = $1 AND key = ANY ($2::text[])
