@@ -12,13 +12,15 @@ from typing import Any, Self
 from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, leaf
-from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
 from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_keeping import Keeping
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
+from ldes_server.postgres_walks import Walks
 from ldes_server.retention import Retention
 from ldes_server.rows import copy_members, head_of, published
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
@@ -60,6 +62,7 @@ class PostgresStore:
         self._poll = poll.total_seconds()
         self._placer = Placer()
         self._view_pages = ViewPages(self.database)
+        self._walks = Walks(self.database)
         statements = {"lock": QUERIES["lock"], "announce": QUERIES["announce"]}
         self.builds = Builds(self.database, self._placer, **statements)
         self.keeping = Keeping(self.database, **statements)
@@ -140,6 +143,18 @@ class PostgresStore:
         if page_id.level == 0:
             return await self._leaf(stream, page_id)
         return await self._view_pages.history(stream, page_id)
+
+    async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
+        """Return a page of a bucket's members and the one behind it, or None."""
+        return await self._walks.leaf(stream, page_id)
+
+    async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
+        """Return the first page of members at or below a root, node or group, itself while there are none, or None."""
+        return await self._walks.first_leaf(stream, page_id)
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to where the answer to a search of a view may be, or None."""
+        return await self._walks.found(stream, page_id, wanted)
 
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
         """Return the body kept for a final page in this form under this public address, or None."""

@@ -136,7 +136,7 @@ EVERY = Retention(
 def root(policy: Retention | None, form: Form, *, view: str = "log") -> bytes:
     """Render the root of a view that keeps this."""
     stream = two_streams()[0]
-    frame = describe(stream, BASE, ("log", "by-hour"), {view: policy} if policy else {})
+    frame = describe(stream, BASE, ("log", "by-hour"), policies={view: policy} if policy else {})
     return render_page(Page(id=PageId(view=view), final=False, version=0), form, frame=frame)
 
 
@@ -169,7 +169,7 @@ def test_a_policy_is_described_on_its_root(view: str) -> None:
 def test_who_keeps_everything_says_nothing() -> None:
     """A view without a policy has none on its root (RET-01), whatever others have."""
     for form, media in ((Form.JSONLD, "application/ld+json"), (Form.TURTLE, "text/turtle")):
-        frame = describe(two_streams()[0], BASE, ("log",), {"by-hour": EVERY})
+        frame = describe(two_streams()[0], BASE, ("log",), policies={"by-hour": EVERY})
         page = render_page(Page(id=ROOT, final=False, version=0), form, frame=frame)
         for body in (root(None, form), page):
             graph = parse(body, media, f"{BASE}/gent-parking/log")
