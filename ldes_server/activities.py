@@ -117,7 +117,7 @@ async def publish_changes(streams: Sequence[Stream], store: FeedStore, *, base_u
     feed = feed_stream(base_url)
     await store.ensure_stream(feed)
     head = await store.head(feed.name)
-    before = held(await store.latest(feed.name, limit=_EVERYTHING))
+    before = held(await store.latest(feed.name, limit=_EVERYTHING, deleted=True))
     changes = due(before, entities(streams, base_url))
     now = datetime.now(UTC)
     entries = [

@@ -66,6 +66,7 @@ class Published(NamedTuple):
 
     (published_at, sequence) strictly increases; published_at never decreases (LDES-29, LDES-32) and differs between
     the last member of a leaf and the first of the next, so that the windows of siblings are disjoint (TREE-27).
+    `deleted` says that the member is a deletion of its entity, a tombstone (LDES-45).
     A tuple by name: made twice for each member, once to write it and once to put it on a page.
     """
 
@@ -76,6 +77,7 @@ class Published(NamedTuple):
     observed_at: datetime
     point: Point | None
     body: bytes
+    deleted: bool = False
 
 
 class RelationType(Enum):

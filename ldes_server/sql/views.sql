@@ -38,7 +38,7 @@ JOIN ldes.members AS m ON m.stream = $1 AND m.sequence = run.sequences[asked.pla
 
 -- name: bucket_members
 -- The members at a range of places of a bucket, in order.
-SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM ldes.places AS run
 CROSS JOIN LATERAL unnest(run.sequences[greatest(1, $4 - run.start + 1):$5 - run.start]) AS held (sequence)
 JOIN ldes.members AS m ON m.stream = $1 AND m.sequence = held.sequence
