@@ -98,6 +98,8 @@ def feed_stream(base_url: str) -> Stream:
         version_path=f"{PREFIXES['as']}object",
         numbered=False,
         graphs=True,
+        operation_path=RDF_TYPE,
+        operation_key="@type",
     )
 
 

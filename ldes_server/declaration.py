@@ -24,7 +24,8 @@ from vocab.model import Kind, Model
 from vocab.places import places
 
 SUFFIX = ".stream.yaml"
-KEYS = ("stream", "views")
+KEYS = ("stream", "versions", "views")
+VERSIONS = ("operations", "transactions")
 # Addresses below a stream that are ours; a view cannot have their names.
 RESERVED = frozenset({"log", "latest", "live", "members", "entities"})
 # What each kind of view takes besides `then`, and the kinds of names it divides by.
@@ -48,10 +49,16 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """One stream file, read and checked; `views` by name, in the order of the file."""
+    """One stream file, read and checked; `views` by name, in the order of the file.
+
+    `operations` and `transactions` say that members may say what they do to their entity, and what they belong together
+    with.
+    """
 
     stream: str
     file: str
+    operations: bool = False
+    transactions: bool = False
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
 
 
@@ -86,10 +93,26 @@ def load_declaration(path: Path, models: Mapping[str, Model]) -> Declaration:
     stream = text_of(root.get("stream"), faults, where="stream", line=root.line, required=True)
     if stream and stream not in models:
         faults.add((root.get("stream") or root).line, f"no source feeds stream {stream!r}", suggest(stream, models))
-    views = _views(root.get("views"), _Scope(model=models.get(stream), faults=faults))
+    scope = _Scope(model=models.get(stream), faults=faults)
+    versions = _versions(root.get("versions"), scope)
+    views = _views(root.get("views"), scope)
     if faults.problems:
         raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
-    return Declaration(stream=stream, file=path.name, views=views)
+    return Declaration(stream=stream, file=path.name, views=views, **versions)
+
+
+def _versions(node: Node | None, scope: _Scope) -> dict[str, bool]:
+    if node is None or not check_keys(node, VERSIONS, scope.faults, where="versions"):
+        return {}
+    said: dict[str, bool] = {}
+    for key, value in node.items():
+        if not isinstance(value.value, bool):
+            scope.faults.add(value.line, f"{key} is {value.described}", f"write {key}: true or false")
+        said[key] = value.value is True
+    if said.get("operations") and scope.model is not None and not scope.model.versioned:
+        what = f"members of model {scope.model.name} are observations, no versions of a thing: nothing deletes them"
+        scope.faults.add(node.line, what, "remove `operations`")
+    return said
 
 
 def _views(node: Node | None, scope: _Scope) -> dict[str, ViewDefinition]:

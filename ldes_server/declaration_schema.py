@@ -70,6 +70,21 @@ def stream_schema(models: Iterable[Model]) -> Schema:
                 "pattern": "^[a-z][a-z0-9-]*$",
                 "description": "The stream, as sources name it",
             },
+            "versions": {
+                "type": "object",
+                "properties": {
+                    "operations": {
+                        "type": "boolean",
+                        "description": "Whether members say that they create, update or delete their entity",
+                    },
+                    "transactions": {
+                        "type": "boolean",
+                        "description": "Whether members say which others they were published together with",
+                    },
+                },
+                "additionalProperties": False,
+                "description": "What members say about their place among versions",
+            },
             "views": {**views, "description": "Ways into the stream besides its history, by name"},
         },
         "required": ["stream"],

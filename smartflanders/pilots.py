@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from ldes_server.declaration import SUFFIX, Declaration, declared_stream, load_d
 from ldes_server.model import Stream
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model
+from vocab.terms import OPERATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ def load_plan(folders: Sequence[Path]) -> Plan:
     declarations = [file for file in files if file.name.endswith(SUFFIX)]
     declarations += _beside(folders, {stream.name for stream in streams}, declarations)
     streams = _declared(streams, declarations, problems)
+    _require_declared(sources.values(), streams, problems)
     if problems:
         raise ConfigError(problems, where="the pilots")
     return Plan(sources=tuple(sources.values()), streams=streams)
@@ -117,9 +119,31 @@ def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[P
             what = f"stream {declaration.stream} has a stream file already: {found[declaration.stream].file}"
             problems.append(Problem(where=str(file), what=what, fix="put both into one file"))
         found[declaration.stream] = declaration
-    return tuple(
-        replace(stream, views=found[stream.name].views) if stream.name in found else stream for stream in streams
+    return tuple(_as_declared(stream, found[stream.name]) if stream.name in found else stream for stream in streams)
+
+
+def _as_declared(stream: Stream, declaration: Declaration) -> Stream:
+    return replace(
+        stream,
+        views=declaration.views,
+        operation_path=OPERATION if declaration.operations else "",
+        transactions=declaration.transactions,
     )
+
+
+def _require_declared(sources: Iterable[Source], streams: Sequence[Stream], problems: list[Problem]) -> None:
+    """Refuse sources whose members would say what their stream does not tell readers to look for."""
+    known = {stream.name: stream for stream in streams}
+    for source in sources:
+        stream, publish = known.get(source.stream), source.publish
+        for word, used, told in (
+            ("operations", publish.operations, stream is not None and bool(stream.operation_path)),
+            ("transactions", publish.transaction, stream is not None and stream.transactions),
+        ):
+            if stream is not None and used and not told:
+                what = f"its members say {word}, and stream {source.stream} does not declare them"
+                fix = f"write `versions: {{ {word}: true }}` in {source.stream}{SUFFIX}"
+                problems.append(Problem(where=source.file, what=what, fix=fix))
 
 
 def stream_of(source: Source) -> Stream:
