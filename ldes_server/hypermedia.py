@@ -10,7 +10,7 @@ import orjson
 from ldes_server.log_view import VIEW
 from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
-from ldes_server.plain import FIXED
+from ldes_server.plain import FIXED, OPERATION
 from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
 from vocab.flat import compile_flat
 from vocab.terms import AS, TRANSACTION, TRANSACTION_FINAL
@@ -103,7 +103,8 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
-        flat=compile_flat(model, taken=FIXED),
+        flat=compile_flat(model, taken=(*FIXED, OPERATION)),
+        said=(OPERATION,) if stream.operation_path and stream.operation_key == OPERATION else (),
         context_address=f"{base_url}/models/{model.name}",
     )
 
