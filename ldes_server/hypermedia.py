@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from ldes_server.definition import ByLatest
 from ldes_server.log_view import VIEW
 from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
@@ -54,6 +55,9 @@ _ROOT_WORDS: dict[str, Any] = {
     "view": {"@id": f"{TREE}view", **_LINK},
     "views": {"@id": f"{TREE}view", **_LINK},
     "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
+    "retentionPolicy": {"@id": f"{LDES}retentionPolicy"},
+    "RetentionPolicy": f"{LDES}RetentionPolicy",
+    "versionAmount": {"@id": f"{LDES}versionAmount", "@type": f"{XSD}integer"},
     "EventSource": f"{LDES}EventSource",
     "SearchTree": f"{TREE}SearchTree",
     "timestampPath": {"@id": f"{LDES}timestampPath", **_LINK},
@@ -98,6 +102,11 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
             Form.JSONLD: _json_facts(stream),
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
+        },
+        policies={
+            name: _newest_only(f"{iri}/{name}")
+            for name, definition in stream.views.items()
+            if isinstance(definition, ByLatest)
         },
         searches={VIEW: _time_search(iri, stream.timestamp_path)},
         prefixes=model.writer.prefixes,
@@ -194,6 +203,20 @@ def _time_search(iri: str, path: str) -> Mapping[Form, bytes]:
         )
     ).encode()
     return {Form.JSONLD: b'"search":%s,' % orjson.dumps(form), Form.TURTLE: lines, Form.NTRIPLES: lines}
+
+
+def _newest_only(root: str) -> Mapping[Form, bytes]:
+    """Render the policy of a view of newest versions: it has a name (RET-04), and is described there (RET-05)."""
+    name = f"{root}#retention"
+    lines = "\n".join(
+        (
+            f"<{root}> <{LDES}retentionPolicy> <{name}> .",
+            f"<{name}> <{RDF_TYPE}> <{LDES}RetentionPolicy> .",
+            f'<{name}> <{LDES}versionAmount> "1"^^<{XSD}integer> .\n',
+        )
+    ).encode()
+    named = {"@id": name, "@type": "RetentionPolicy", "versionAmount": 1}
+    return {Form.JSONLD: b'"retentionPolicy":%s,' % orjson.dumps(named), Form.TURTLE: lines, Form.NTRIPLES: lines}
 
 
 def _polling(stream: Stream) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from ldes_server.bucket_view import GROUP, BucketView, Child, Group, read_bounds
 from ldes_server.database import Database
 from ldes_server.model import ROOT_GROUPS, Page, PageId, Stream, ViewState
+from ldes_server.postgres_newest import DEFINITION, newest_page
 from ldes_server.rows import published
 from streams.queries import load_queries
 
@@ -39,6 +40,8 @@ class ViewPages:
         ):
             key = "" if page_id.bucket == ROOT_GROUPS else page_id.bucket
             row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, page_id.view, page_id.build, key)
+            if row is not None and not key and row["definition"] == DEFINITION:
+                return await newest_page(connection, stream, row, page_id)
             if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1):
                 return None
             reading = _Reading(connection, stream, row, page_id)

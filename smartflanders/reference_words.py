@@ -202,6 +202,11 @@ VIEWS: Mapping[str, tuple[str, str, str]] = {
         "`tree:PrefixRelation`",
         "by-name: { by_prefix: name, length: 2 }",
     ),
+    "by_latest": (
+        "None: pages of entities, each with its newest version or its deletion; its root says `ldes:versionAmount 1`.",
+        "`tree:Relation`: every page may change",
+        "newest: { by_latest: entity }",
+    ),
 }
 
 # The keys of a view besides its kind.

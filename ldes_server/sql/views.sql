@@ -4,7 +4,7 @@
 -- A bucket of a build that readers may read; build 0 stands for the live one. `newest` is the publication time that
 -- says what is closed: a retired build knows nothing newer than its retirement.
 SELECT
-    s.id AS stream, s.count AS published, s.first, v.id AS view, v.build, b.number, b.count, b.children,
+    s.id AS stream, s.count AS published, s.first, v.id AS view, v.build, v.definition, b.number, b.count, b.children,
     CASE v.state WHEN 'live' THEN s.published_at ELSE v.closed_at END >= b.closes_at AS closed,
     CASE v.state WHEN 'live' THEN s.published_at ELSE v.closed_at END AS newest
 FROM ldes.streams AS s

@@ -64,6 +64,7 @@ PURE = (
     "ldes_server/log_view.py",
     "ldes_server/placing.py",
     "ldes_server/bucket_view.py",
+    "ldes_server/newest_view.py",
     "ldes_server/definition.py",
     "ldes_server/fragmentations/__init__.py",
     "ldes_server/fragmentations/by_prefix.py",
