@@ -16,7 +16,7 @@ from streams.record import Member, Point, parse_time
 from vocab.errors import MissingContextError
 from vocab.model import load_model
 from vocab.submission import Candidate, read_submission, state_to_version, validate
-from vocab.versions import OPERATION_KEY, Operation, payload_of
+from vocab.versions import FINAL_KEY, OPERATION_KEY, TRANSACTION_KEY, Operation, payload_of
 
 # A record of Kafka holds 1 MB by default; a member beside that has its key and headers.
 LARGEST_MEMBER = 900_000
@@ -50,10 +50,18 @@ def canonical(bodies: Sequence[bytes], model: str) -> list[bytes]:
     writer = load_model(model).writer
     found = []
     for number, body in enumerate(bodies):
-        document = writer.ntriples(body, scope=f"m{number}")
+        document = writer.ntriples(_own(body), scope=f"m{number}")
         named = read_submission(document, "application/n-triples", load_model(model), load=_Bundled({}))
         found.append(next((each.body for each in named if each.body), body))
     return found
+
+
+def _own(body: bytes) -> bytes:
+    """Return a member without what the writer added to it."""
+    if TRANSACTION_KEY.encode() not in body:
+        return body
+    said = orjson.loads(body)
+    return orjson.dumps({key: value for key, value in said.items() if key not in (TRANSACTION_KEY, FINAL_KEY)})
 
 
 class _Bundled:

@@ -155,7 +155,8 @@ async def test_it_can_be_removed_and_built_again(store: PostgresStore) -> None:
 def test_every_entity_is_reached_once(count: int, size: int, fan: int) -> None:
     """From the root every number is reached exactly once, by nodes of at most `fan` links, whatever the size."""
     view = NewestView(name=VIEW, build=1, size=size, fan=fan, count=count, version=0)
-    todo, numbers = [PageId(view=VIEW)], []
+    todo = [PageId(view=VIEW)]
+    numbers: list[int] = []
     while todo:
         page_id = todo.pop()
         assert view.exists(page_id)
