@@ -121,6 +121,10 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
     if source.model in model_names():
         model = load_model(source.model)
         faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
+        if source.publish.operations and not model.versioned:
+            what = f"members of model {model.name} are observations: nothing creates, updates or deletes them"
+            line = (root.get("publish") or root).line
+            faults.add(line, what, "remove `operations`, `absent` and `deleted`")
     if faults.problems:
         raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
     return source

@@ -63,14 +63,14 @@ def fitting(kind: str, model: Model) -> tuple[str, ...]:
 class Declaration:
     """One stream file, read and checked; `views` by name, in the order of the file.
 
-    `operations` and `transactions` say that members may say what they do to their entity, and what they belong together
-    with.
+    `operations` and `transactions` say whether members may say what they do to their entity, and what they belong
+    together with; None leaves it to the sources.
     """
 
     stream: str
     file: str
-    operations: bool = False
-    transactions: bool = False
+    operations: bool | None = None
+    transactions: bool | None = None
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
 
 

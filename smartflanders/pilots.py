@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -50,8 +50,9 @@ def load_plan(folders: Sequence[Path]) -> Plan:
     streams = _streams(list(sources.values()), problems)
     declarations = [file for file in files if file.name.endswith(SUFFIX)]
     declarations += _beside(folders, {stream.name for stream in streams}, declarations)
-    streams = _declared(streams, declarations, problems)
-    _require_declared(sources.values(), streams, problems)
+    said = _declarations(streams, declarations, problems)
+    streams = tuple(_as_declared(each, said[each.name]) if each.name in said else each for each in streams)
+    streams = _told(streams, sources.values(), said, problems)
     if problems:
         raise ConfigError(problems, where="the pilots")
     return Plan(sources=tuple(sources.values()), streams=streams)
@@ -105,8 +106,10 @@ def _streams(sources: Sequence[Source], problems: list[Problem]) -> tuple[Stream
     return tuple(streams.values())
 
 
-def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[Problem]) -> tuple[Stream, ...]:
-    """Give each stream what its stream file declares; a stream without one has its chronological view only."""
+def _declarations(
+    streams: Sequence[Stream], files: Sequence[Path], problems: list[Problem]
+) -> Mapping[str, Declaration]:
+    """Read what the stream files declare, by the name of the stream; without one it has its history only."""
     models = {stream.name: stream.model for stream in streams}
     found: dict[str, Declaration] = {}
     for file in files:
@@ -119,7 +122,7 @@ def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[P
             what = f"stream {declaration.stream} has a stream file already: {found[declaration.stream].file}"
             problems.append(Problem(where=str(file), what=what, fix="put both into one file"))
         found[declaration.stream] = declaration
-    return tuple(_as_declared(stream, found[stream.name]) if stream.name in found else stream for stream in streams)
+    return found
 
 
 def _as_declared(stream: Stream, declaration: Declaration) -> Stream:
@@ -127,23 +130,33 @@ def _as_declared(stream: Stream, declaration: Declaration) -> Stream:
         stream,
         views=declaration.views,
         operation_path=OPERATION if declaration.operations else "",
-        transactions=declaration.transactions,
+        transactions=bool(declaration.transactions),
     )
 
 
-def _require_declared(sources: Iterable[Source], streams: Sequence[Stream], problems: list[Problem]) -> None:
-    """Refuse sources whose members would say what their stream does not tell readers to look for."""
-    known = {stream.name: stream for stream in streams}
-    for source in sources:
-        stream, publish = known.get(source.stream), source.publish
-        for word, used, told in (
-            ("operations", publish.operations, stream is not None and bool(stream.operation_path)),
-            ("transactions", publish.transaction, stream is not None and stream.transactions),
-        ):
-            if stream is not None and used and not told:
-                what = f"its members say {word}, and stream {source.stream} does not declare them"
-                fix = f"write `versions: {{ {word}: true }}` in {source.stream}{SUFFIX}"
-                problems.append(Problem(where=source.file, what=what, fix=fix))
+def _told(
+    streams: Sequence[Stream], sources: Collection[Source], said: Mapping[str, Declaration], problems: list[Problem]
+) -> tuple[Stream, ...]:
+    """Let each stream tell readers what members of its sources say, whether its stream file says so or nothing of it."""
+    found = []
+    for stream in streams:
+        own = [source for source in sources if source.stream == stream.name]
+        operations, transactions = (
+            any(getattr(source.publish, word) for source in own) for word in ("operations", "transaction")
+        )
+        declared = said.get(stream.name)
+        for word, used in (("operations", operations), ("transactions", transactions)):
+            if declared is not None and used and getattr(declared, word) is False:
+                what = f"stream {stream.name} declares no {word}, and members of its sources say them"
+                problems.append(Problem(where=declared.file, what=what, fix=f"write {word}: true, or mend the sources"))
+        found.append(
+            replace(
+                stream,
+                operation_path=OPERATION if operations else stream.operation_path,
+                transactions=transactions or stream.transactions,
+            )
+        )
+    return tuple(found)
 
 
 def stream_of(source: Source) -> Stream:

@@ -117,11 +117,11 @@ INNER: Mapping[str, str] = {
     "lookup.required": "`true`: wait for the document, and refuse items without a row (reason `lookup`).",
     "publish.when": "`always`, or `changed`: only when an entity says something else than last time.",
     "publish.heartbeat": "With `changed`: publish an unchanged entity again after this time.",
-    "publish.operations": "`true`: members say whether they create or update their entity. The stream declares it, too.",
+    "publish.operations": "`true`: members say whether they create or update their entity.",
     "publish.absent": "`delete`: every payload lists all entities, and what one lacks is deleted; refused as `absent` when "
     "that is more than half of them.",
     "publish.deleted": "`{ from: path, equals: [values] }`: an item with one of these values deletes its entity.",
-    "publish.transaction": "`payload`: members of one payload belong together. The stream declares it, too.",
+    "publish.transaction": "`payload`: members of one payload belong together.",
 }
 
 # The words of a binding: what it does, and a binding that uses it.
@@ -176,7 +176,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
 STREAM_KEYS: Mapping[str, str] = {
     "stream": "The stream, as the source files beside it name it. One file per stream, named `<stream>.stream.yaml`.",
     "versions": "Optional. What members say besides: `operations: true` that they create, update or delete their entity, "
-    "`transactions: true` what they were published together with. [How](../how-to/delete-and-group.md).",
+    "`transactions: true` what they were published together with. Needed only where no source says so. [How](../how-to/delete-and-group.md).",
     "views": "Optional. Ways into the stream besides its history, each with a name of letters, digits and hyphens.",
 }
 

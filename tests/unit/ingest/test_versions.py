@@ -153,7 +153,8 @@ def test_an_item_can_say_that_its_thing_is_gone() -> None:
 
 def test_sources_that_ask_for_nothing_stay_as_they_are() -> None:
     """Without the words no member says what it does or belongs to, and nothing is deleted."""
-    outcome = snapshots(snapshot({"a": (0, 5), "b": (0, 1)}), snapshot({"a": (2, 6)}), source=pilot(GARAGES))
+    silent = replace(SOURCE, publish=Publish(changed=True))
+    outcome = snapshots(snapshot({"a": (0, 5), "b": (0, 1)}), snapshot({"a": (2, 6)}), source=silent)
     assert len(outcome.members) == 3
     assert all(b"operation" not in member.body and not member.transaction for member in outcome.members)
 

@@ -188,17 +188,23 @@ def test_a_second_file_for_a_stream_is_refused(pilot: Path) -> None:
 
 
 def test_what_members_say_is_declared(pilot: Path) -> None:
-    """A source whose members say what they do or belong to needs a stream that tells readers; both are told to it."""
-    text = (pilot / "garages.yaml").read_text("utf-8").replace("15m }", "15m, absent: delete, transaction: payload }")
-    (pilot / "garages.yaml").write_text(text, "utf-8")
-    with pytest.raises(ConfigError) as caught:
-        load_plan([pilot])
-    for word in ("operations", "transactions"):
-        assert f"write `versions: {{ {word}: true }}` in gent-parking{SUFFIX}" in str(caught.value)
+    """Readers are told what members say because the stream file or a source says so; both must not contradict."""
     file = pilot / f"gent-parking{SUFFIX}"
+    (stream,) = load_plan([pilot]).streams
+    assert (stream.operation_path, stream.transactions) == ("", False)
     file.write_text("stream: gent-parking\nversions: { operations: true, transactions: true }\n", "utf-8")
     (stream,) = load_plan([pilot]).streams
     assert (stream.operation_path, stream.transactions) == (OPERATION, True)
+    file.unlink()
+    text = (pilot / "garages.yaml").read_text("utf-8").replace("15m }", "15m, absent: delete, transaction: payload }")
+    (pilot / "garages.yaml").write_text(text, "utf-8")
+    (stream,) = load_plan([pilot]).streams
+    assert (stream.operation_path, stream.transactions) == (OPERATION, True)
+    file.write_text("stream: gent-parking\nversions: { operations: false, transactions: false }\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_plan([pilot])
+    for word in ("operations", "transactions"):
+        assert f"declares no {word}, and members of its sources say them" in str(caught.value)
     file.write_text("stream: gent-parking\nversions: { operations: maybe, deletes: true }\n", "utf-8")
     with pytest.raises(ConfigError) as caught:
         load_plan([pilot])
