@@ -7,7 +7,7 @@ pages may change at any time, so none is ever final, and nothing holds for what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ldes_server.model import ROOT_GROUPS, Page, PageId, Published, Relation
 
@@ -33,6 +33,19 @@ class NewestView:
         if page_id.bucket != ROOT_GROUPS or not 0 <= page_id.level <= self._top:
             return False
         return page_id.index * self._width(page_id.level) < self.count
+
+    def first_leaf(self, page_id: PageId) -> PageId | None:
+        """Return the first page of members at or below a page; itself while there are none, None where it is not there."""
+        if not self.exists(page_id):
+            return None
+        if not self.count:
+            return page_id
+        return replace(self._named(0, 0), index=self.numbers(page_id).start // self.size)
+
+    def leaf_behind(self, page_id: PageId) -> PageId | None:
+        """Return the page of members behind one; None behind the last."""
+        behind = replace(page_id, index=page_id.index + 1)
+        return behind if self.exists(behind) else None
 
     def numbers(self, page_id: PageId) -> range:
         """Return the numbers of the entities on a page that exists, or below it."""
@@ -64,8 +77,11 @@ class NewestView:
         return self.size * int(self.fan**level)
 
     def _relation(self, level: int, index: int) -> Relation:
-        target = PageId(view=self.name, build=self.build, bucket=ROOT_GROUPS, level=level, index=index)
+        target = self._named(level, index)
         return Relation(target=target, bounds=(), remaining=len(self.numbers(target)))
+
+    def _named(self, level: int, index: int) -> PageId:
+        return PageId(view=self.name, build=self.build, bucket=ROOT_GROUPS, level=level, index=index)
 
     def _page(
         self, page_id: PageId, *, relations: tuple[Relation, ...] = (), members: tuple[Published, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ldes_server.definition import ByLatest, definition_text
-from ldes_server.model import Page, PageId, Stream
+from ldes_server.model import Page, PageId
 from ldes_server.newest_view import NewestView
 from ldes_server.rows import published
 from streams.queries import load_queries
@@ -25,16 +25,20 @@ async def number_some(connection: Any, stream: int, *, limit: int) -> bool:
     return bool(await connection.fetchval(QUERIES["number_some"], stream, limit) < limit)
 
 
-async def newest_page(connection: Any, stream: Stream, row: Any, page_id: PageId) -> Page | None:
-    """Return a page of the view that the bucket `row` is the root of, within the connection's snapshot, or None."""
-    view = NewestView(
+async def newest_view(connection: Any, row: Any, page_id: PageId, *, size: int, fan: int) -> NewestView:
+    """Return the view that the bucket `row` is the root of, as it is in the connection's snapshot."""
+    return NewestView(
         name=page_id.view,
         build=row["build"],
-        size=stream.page_size,
-        fan=stream.fan,
+        size=size,
+        fan=fan,
         count=await connection.fetchval(QUERIES["numbered"], row["stream"]),
         version=row["published"] + (row["first"] if page_id.is_root else 0),
     )
+
+
+async def newest_page(connection: Any, row: Any, view: NewestView, page_id: PageId) -> Page | None:
+    """Return a page of the view, within the same snapshot, or None."""
     if not view.exists(page_id):
         return None
     if page_id.level != 0:

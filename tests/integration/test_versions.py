@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -240,6 +241,28 @@ def test_the_view_of_newest_versions(site: VersionSite) -> None:
     assert found == newest
     assert found[entity(site, "b")]["operation"] == "Delete"
     assert TREE in site.get(f"/{STREAM}/newest", "text/turtle").body.decode()
+
+
+def test_newest_versions_in_plain_forms(site: VersionSite) -> None:
+    """A walk through the view in CSV leads over all its pages, each entity once, by links that may change."""
+    site.feed(snapshot({"a": (4, 7), **{f"c{number}": (4, number) for number in range(9)}}))
+    site.publish(14)
+    site.build()
+    url: str | None = f"{site.base}/{STREAM}/newest?format=csv"
+    rows: list[dict[str, str]] = []
+    while url is not None:
+        page = site.get(url)
+        if page.status == 303:
+            url = page.headers["location"]
+            continue
+        assert page.status == 200
+        assert "immutable" not in page.headers["cache-control"]
+        rows += csv.DictReader(io.StringIO(page.body.decode()))
+        found = re.search(r'<([^>]*)>; rel="next"', page.headers["link"])
+        url = found[1] if found else None
+    newest = {each["isVersionOf"]: each["@id"] for each in site.members()}
+    assert {row["entity"]: row["id"] for row in rows} == newest
+    assert len({row["entity"] for row in rows}) == len(rows) == 11
 
 
 def operation(document: str, word: str) -> str:
