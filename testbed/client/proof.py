@@ -22,7 +22,8 @@ class Proof:
     """What came of it: members proven, and everything that is wrong, the first page first.
 
     `unsigned` members of the copy stand on no closed page yet; the feed has signed `newer` ones that the copy lacks;
-    members before number `begin` the feed itself does not keep any more.
+    members before number `begin` the feed itself does not keep any more. `chain` is that of the last page proven: it stands
+    for all the feed published until then.
     """
 
     proven: int
@@ -40,7 +41,7 @@ async def prove(copy: Copy, fetcher: Fetcher, stream: str) -> Proof:
     if not len(copy) and ledger.members:
         faults.append(f"the copy is empty, the feed signed {ledger.members} members")
     begin = await _begin(copy, fetcher, ledger)
-    proven = 0
+    proven, chain = 0, ledger.chain
     for page in ledger.pages:
         # What was no longer kept when the copy began, and what was published after it ended, is not its fault.
         first, last = max(page.first, begin), min(page.last, copy.last)
@@ -49,7 +50,7 @@ async def prove(copy: Copy, fetcher: Fetcher, stream: str) -> Proof:
         wrong = gaps(copy, first, last)
         if not wrong and (first, last) == (page.first, page.last):
             if digests(copy, page) == (page.ids, page.json):
-                proven += page.count
+                proven, chain = proven + page.count, page.chain
                 continue
             wrong = ["a member says something else than was signed"]
         # A page that is there in part cannot be proven by its digests, but still compared.
@@ -63,7 +64,7 @@ async def prove(copy: Copy, fetcher: Fetcher, stream: str) -> Proof:
         unsigned=len(copy.numbers(signed + 1, copy.last)),
         newer=max(signed - copy.last, 0),
         begin=begin,
-        chain=ledger.chain,
+        chain=chain,
         faults=tuple(faults),
     )
 

@@ -14,7 +14,7 @@ from testbed.client.fetching import Fetcher
 _ZERO = "0" * 64
 # A part has a thousand lines of 300 bytes; what is ten times as large is something else.
 _MOST = 4 * 1024 * 1024
-_ACCEPT = "application/json, application/x-ndjson"
+_ACCEPT = "application/json, application/x-ndjson, */*;q=0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

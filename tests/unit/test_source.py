@@ -43,7 +43,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "uvloop": ("ldes_server/serve.py", "smartflanders/"),
     "rdflib": ("vocab/", "testbed/"),
     "pyld": ("vocab/", "testbed/"),
-    "pyoxigraph": ("vocab/compact.py", "vocab/submission.py", "testbed/client/"),
+    "pyoxigraph": ("vocab/compact.py", "vocab/submission.py", "testbed/client/", "testbed/feed/"),
     "pyshacl": ("vocab/check.py", "testbed/"),
     "aiohttp": ("ingest/connectors/", "testbed/"),
     "lxml": ("ingest/decoders/",),
