@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urldefrag, urljoin
 
 import orjson
 
 from streams.errors import FeedError
 from testbed.client.fetching import Fetcher
+from testbed.client.limits import resolve
 
 _ACCEPT = "application/ld+json, application/json;q=0.9"
 # Whether a page could refer to a context at all: most have theirs inline, and are not taken apart.
@@ -64,13 +64,13 @@ class Contexts:
                 found += inner if isinstance(inner, list) else [inner]
             return found
         if isinstance(value, str):
-            address = urldefrag(urljoin(base, value)).url
+            address = resolve(base, value)
             return await self._context(await self._load(address, base), address, depth=depth + 1)
         if not isinstance(value, dict):
             return value
         replaced = await self._document(value, base, depth=depth + 1)
         if isinstance(imported := replaced.pop("@import", None), str):
-            address = urldefrag(urljoin(base, imported)).url
+            address = resolve(base, imported)
             below = await self._context(await self._load(address, base), address, depth=depth + 1)
             replaced = {**(below if isinstance(below, dict) else {}), **replaced}
         return replaced

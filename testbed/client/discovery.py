@@ -32,19 +32,23 @@ def view_of_page(data: Dataset, names: Sequence[str]) -> str | None:
 
 
 def linked_view(data: Dataset, given: str, names: Sequence[str]) -> tuple[str, str]:
-    """Return the stream that was asked for and the root it names.
+    """Return the stream that was asked for and the root it names; else the only view that the document speaks of.
 
     Raises:
         FeedError: it names none, or several.
 
     """
-    for stream in dict.fromkeys((given, *names)):
-        found = [node.value for node in data.objects(NamedNode(stream), _VIEW) if isinstance(node, NamedNode)]
-        roots = list(dict.fromkeys(urldefrag(iri).url for iri in found))
-        if len(roots) > 1:
+    said: dict[str, dict[str, None]] = {}
+    for quad in data.quads:
+        if quad.predicate.value == _VIEW and isinstance(quad.subject, NamedNode) and isinstance(quad.object, NamedNode):
+            said.setdefault(quad.subject.value, {})[urldefrag(quad.object.value).url] = None
+    asked = [stream for stream in (given, *names) if stream in said]
+    for stream in asked[:1] or sorted(said):
+        roots = sorted(said[stream])
+        if len(roots) > 1 or (not asked and len(said) > 1):
+            views = roots if asked else sorted({root for each in said.values() for root in each})
             fix = "give the address of the one you want"
-            raise FeedError(f"has several views: {', '.join(sorted(roots))}", where=stream, fix=fix)
-        if roots:
-            return stream, roots[0]
+            raise FeedError(f"has several views: {', '.join(views)}", where=given, fix=fix)
+        return stream, roots[0]
     fix = "give the IRI of an event stream, or the address of the root of one of its views (CLI-01)"
     raise FeedError("neither is a view nor has one: no tree:view about it", where=given, fix=fix)

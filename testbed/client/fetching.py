@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag
 
 import aiohttp
 
 from streams.errors import FeedError
-from testbed.client.limits import Limits, Origins, origin_of
+from testbed.client.limits import Limits, Origins, origin_of, resolve
 
 # A page may be had as any of the five types (CLI-03). Those who want members as JSON ask for JSON-LD first.
 _TYPES = ("application/n-quads", "application/trig", "application/n-triples", "text/turtle", "application/ld+json")
@@ -100,6 +100,7 @@ class Fetcher:
                 or no answer after all tries. Says what, where and what to do.
 
         """
+        origin_of(url)  # refuses what is no address
         names = [urldefrag(url).url]
         while True:
             headers = {"Accept": accept} | ({"If-None-Match": etag} if etag else {})
@@ -109,7 +110,7 @@ class Fetcher:
             if asked.location is None:
                 what = f"answered {asked.status} without a Location"
                 raise FeedError(what, where=names[0], fix="tell the feed's publisher")
-            target = urldefrag(urljoin(names[0], asked.location)).url
+            target = resolve(names[0], asked.location)
             self.origins.check(target, cause=f"the redirect of {names[0]}")
             if target in names or len(names) > self.limits.redirects:
                 what = "redirects in a circle" if target in names else f"redirects more than {len(names) - 1} times"

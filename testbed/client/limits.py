@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from streams.errors import FeedError
 
@@ -49,6 +49,20 @@ def origin_of(url: str) -> tuple[str, str, int]:
     if split.scheme not in _PORTS or not split.hostname or "@" in split.netloc:
         raise FeedError("is no http or https address", where=url, fix="give an absolute address without a user name")
     return split.scheme, split.hostname, port or _PORTS[split.scheme]
+
+
+def resolve(base: str, reference: str) -> str:
+    """Return the address that a reference means on a page, without its fragment.
+
+    Raises:
+        FeedError: it means none.
+
+    """
+    try:
+        return urldefrag(urljoin(base, reference)).url
+    except ValueError as error:
+        fix = "tell the feed's publisher"
+        raise FeedError(f"refers to {reference}, which is no address: {error}", where=base, fix=fix) from error
 
 
 class Origins:

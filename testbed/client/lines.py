@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin
 
@@ -68,7 +69,8 @@ def written_members(body: bytes, base: str) -> Mapping[str, bytes]:
             )
             if isinstance(iri, str):
                 line = piece if "\n" not in piece and "\r" not in piece else _compact(member)
-                found[urljoin(base, iri)] = line.encode()
+                with suppress(ValueError):
+                    found[urljoin(base, iri)] = line.encode()
     return found
 
 
