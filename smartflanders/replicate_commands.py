@@ -284,7 +284,7 @@ def proven(proof: Proof, out: Path) -> list[str]:
     if proof.newer:
         lines.append(f"{proof.newer} newer members are signed off that the copy does not have")
     if proof.begin:
-        lines.append(f"the feed does not keep the {proof.begin} members before number {proof.begin} any more")
+        lines.append(f"members before number {proof.begin} are not kept by the feed any more, or were never signed off")
     return lines
 
 

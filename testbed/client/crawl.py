@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
+import orjson
+
 from streams.errors import FeedError
 from testbed.client.description import Description
 from testbed.client.extraction import Member, extract
 from testbed.client.fetching import InterruptedWaitError
 from testbed.client.hypermedia import Page, Relation, read_page
-from testbed.client.lines import json_line, nquads, written_members
+from testbed.client.lines import expanded, nquads, written_members
 from testbed.client.order import Bound, Order
 from testbed.client.output import Output
 from testbed.client.parsing import JSON_LD
@@ -229,21 +231,30 @@ class Crawl:
             name = identity(iri)
             if self._state.has(name) or self._waiting.has(name):
                 continue
-            member = extract(found.data, iri)
-            if not member.data.quads:
-                self._note(f"{found.url} says nothing of its member {iri} (LDES-14)")
-            at = self._order.time(iri, member.data)
+            at = self._order.time(iri, found.data)
             if self._is_forgotten(at):
                 continue
             self._read += 1
             if at is not None and (self._newest is None or at > self._newest):
                 self._newest = at
-            if self._wish.query.matches(iri, member.data, self._about):
-                key = self._order.key(iri, member.data, found.url) if self._wish.ordered else None
-                self._waiting.add(page.id, key, (name, at, self._line(member, written)))
+            if (line := written.get(iri)) is None or self._looks_inside:
+                member = extract(found.data, iri)
+                if not member.data.quads:
+                    self._note(f"{found.url} says nothing of its member {iri} (LDES-14)")
+                if not self._wish.query.matches(iri, member.data, self._about):
+                    continue
+                line = self._line(member) if line is None else line + b"\n"
+            else:
+                line += b"\n"
+            key = self._order.key(iri, found.data, found.url) if self._wish.ordered else None
+            self._waiting.add(page.id, key, (name, at, line))
 
-    def _line(self, member: Member, written: Mapping[str, bytes]) -> bytes:
-        return nquads(member) if self._wish.format is Format.NQUADS else json_line(member, written)
+    @property
+    def _looks_inside(self) -> bool:
+        return bool(self._wish.query.conditions)
+
+    def _line(self, member: Member) -> bytes:
+        return nquads(member) if self._wish.format is Format.NQUADS else orjson.dumps(expanded(member)) + b"\n"
 
     def _is_forgotten(self, at: Fraction | None) -> bool:
         number = nanoseconds(at)

@@ -9,6 +9,7 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
 Term = NamedNode | BlankNode | Literal | Triple
 Node = NamedNode | BlankNode
+_DEFAULT = DefaultGraph()
 
 
 class Dataset:
@@ -16,25 +17,25 @@ class Dataset:
 
     def __init__(self, quads: Iterable[Quad]) -> None:
         self.quads = tuple(quads)
-        # Statements of the default graph by subject, and those of each named graph.
-        self._default: dict[object, list[Quad]] = defaultdict(list)
-        self._named: dict[object, list[Quad]] = defaultdict(list)
         self._by_subject: dict[object, list[Quad]] = defaultdict(list)
-        self._by_object: dict[object, list[Quad]] | None = None
         for quad in self.quads:
             self._by_subject[quad.subject].append(quad)
-            if isinstance(quad.graph_name, DefaultGraph):
-                self._default[quad.subject].append(quad)
-            else:
-                self._named[quad.graph_name].append(quad)
+        # Made when they are asked for.
+        self._by_graph: dict[object, list[Quad]] | None = None
+        self._by_object: dict[object, list[Quad]] | None = None
 
     def star(self, node: Node) -> list[Quad]:
         """Return what the default graph says of a node."""
-        return self._default.get(node, [])
+        return [quad for quad in self._by_subject.get(node, ()) if quad.graph_name == _DEFAULT]
 
     def graph(self, name: Node) -> list[Quad]:
         """Return the statements of a named graph."""
-        return self._named.get(name, [])
+        if self._by_graph is None:
+            self._by_graph = defaultdict(list)
+            for quad in self.quads:
+                if quad.graph_name != _DEFAULT:
+                    self._by_graph[quad.graph_name].append(quad)
+        return self._by_graph.get(name, [])
 
     def objects(self, subject: Term, predicate: str) -> list[Term]:
         """Return the values of a property, in any graph, each once."""

@@ -38,12 +38,6 @@ def nquads(member: Member) -> bytes:
     return "".join(f"{line} .\n" for line in lines).encode()
 
 
-def json_line(member: Member, written: Mapping[str, bytes]) -> bytes:
-    """Return a member as a line of JSON-LD: as the page wrote it if it is in `written`, else expanded."""
-    own = written.get(member.iri)
-    return (orjson.dumps(expanded(member)) if own is None else own) + b"\n"
-
-
 def written_members(body: bytes, base: str) -> Mapping[str, bytes]:
     """Return the members of a JSON-LD page as they are written there, by their IRI.
 

@@ -79,15 +79,24 @@ async def load_ledger(fetcher: Fetcher, stream: str) -> Ledger:
     try:
         summary = orjson.loads(answer.body)
         pages, members, chain, parts = (summary[name] for name in ("pages", "members", "chain", "parts"))
-        lines: list[Signature] = []
-        for part in parts:
-            lines += _lines((await fetcher.fetch(str(part), accept=_ACCEPT, most=_MOST)).body)
+        lines = [line for part in parts for line in await _part(fetcher, str(part))]
         # Pages that were signed since the summary was made are left to the next proof.
         kept = tuple(line for line in lines if line.page < int(pages))
         return Ledger(stream=stream, members=int(members), chain=str(chain), pages=kept)
     except (ValueError, KeyError, TypeError) as error:
         fix = "docs/reference/digests.md says what they look like"
         raise FeedError(f"are no digests: {error!r}", where=address, fix=fix) from error
+
+
+async def _part(fetcher: Fetcher, address: str) -> Sequence[Signature]:
+    """Fetch the lines of one part; none, where its pages were no longer kept when digests came into use."""
+    try:
+        return _lines((await fetcher.fetch(address, accept=_ACCEPT, most=_MOST)).body)
+    except FeedError as error:
+        # The chain tells when this hides a page that was signed.
+        if error.retriable or not error.what.startswith("answered 404"):
+            raise
+        return ()
 
 
 def _lines(body: bytes) -> Sequence[Signature]:
