@@ -154,7 +154,15 @@ def _judge(offer: str, ranges: dict[str, float]) -> tuple[float, int]:
     # For a plain offer the last but two covers a client that only knows the type by its profile.
     # A range was read by its alias, which an offer under the very name that was asked for must not suffer from.
     same = ALIASES.get(plain, plain)
-    covers = ((4, offer), (3, plain), (3, same), (2, f'{offer};profile="{TREE_PROFILE}"'), (1, f"{kind}/*"), (0, "*/*"), (0, "*"))
+    covers = (
+        (4, offer),
+        (3, plain),
+        (3, same),
+        (2, f'{offer};profile="{TREE_PROFILE}"'),
+        (1, f"{kind}/*"),
+        (0, "*/*"),
+        (0, "*"),
+    )
     for precision, name in covers:
         if name in ranges:
             return ranges[name], precision

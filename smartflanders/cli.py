@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from smartflanders import (
+    doctor_commands,
     replicate_commands,
     role_commands,
     source_commands,
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     view_commands.add(verbs)
     stream_commands.add(verbs)
     replicate_commands.add(verbs)
+    doctor_commands.add(verbs)
     return top
 
 
