@@ -37,7 +37,10 @@ class Contexts:
             document = orjson.loads(body)
         except ValueError as error:
             raise FeedError(f"is not JSON: {error}", where=base, fix="tell the feed's publisher") from error
-        return orjson.dumps(await self._document(document, base, depth=0))
+        try:
+            return orjson.dumps(await self._document(document, base, depth=0))
+        except RecursionError as error:
+            raise FeedError("is nested without end", where=base, fix="tell the feed's publisher") from error
 
     async def _document(self, value: Any, base: str, *, depth: int) -> Any:
         """Replace the contexts anywhere in a document."""

@@ -90,7 +90,6 @@ class Copy:
         return self._sequences[bisect_left(self._sequences, first) : bisect_left(self._sequences, last + 1)].tolist()
 
     def _index(self) -> None:
-        rows: list[tuple[int, int, int, int]] = []
         start = 0
         for line, text in enumerate(self._file, start=1):
             end = start + len(text)
@@ -100,16 +99,19 @@ class Copy:
                 sequence = orjson.loads(text)["sequence"]
                 if type(sequence) is not int or not 0 <= sequence < 2**63:
                     raise ValueError  # noqa: TRY301 - said once, below
-                rows.append((sequence, line, start, end - text.endswith(b"\n")))
             except (ValueError, KeyError, TypeError):
                 self.strange.append(f"line {line} is no member with a sequence number: {_excerpt(text)}")
+            else:
+                self._sequences.append(sequence)
+                self._lines.append(line)
+                self._starts.append(start)
+                self._ends.append(end - text.endswith(b"\n"))
             start = end
-        rows.sort()
-        for sequence, line, begin, stop in rows:
-            self._sequences.append(sequence)
-            self._lines.append(line)
-            self._starts.append(begin)
-            self._ends.append(stop)
+        # Members of one number stay in the order of the file.
+        order = sorted(range(len(self._sequences)), key=self._sequences.__getitem__)
+        for name in ("_sequences", "_lines", "_starts", "_ends"):
+            column: array[int] = getattr(self, name)
+            setattr(self, name, array("q", map(column.__getitem__, order)))
 
 
 def _excerpt(text: bytes) -> str:

@@ -135,7 +135,7 @@ class Crawl:
             raise trouble
 
     async def _load(self, page: Known) -> Reading | FeedError:
-        if page.parent is None and self._first is not None:
+        if self._first is not None and page.url == self._first.url:
             first, self._first = self._first, None
             return first
         try:

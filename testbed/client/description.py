@@ -18,6 +18,7 @@ from testbed.client.terms import LDES, SH, TREE, Kind
 _FUNCTIONAL = ("timestampPath", "sequencePath", "versionOfPath", "versionTimestampPath", "versionSequencePath")
 # Shapes within shapes; a shape that refers to itself ends here.
 _DEEPEST = 8
+_MOST_CONSTRAINTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def describe(data: Dataset, stream: str, root: str, relations: tuple[Relation, .
         paths=paths,
         polling=polling,
         policies=policies,
-        single=frozenset(path for shape in shapes for path in _single(data, shape, 0)),
+        single=frozenset(path for shape in shapes for path in _Shapes(data).single(shape)),
         place=next((it.path for it in relations if it.kind is Kind.WITHIN), None),
         finaliser=next(iter(data.objects(this, LDES + "transactionFinalizedObject")), None),
         notes=(*notes, *said, *unread),
@@ -97,24 +98,30 @@ def _polling(data: Dataset, stream: NamedNode) -> tuple[timedelta | None, list[s
         return None, [f"ldes:pollingInterval is no number of seconds: {text}"]
 
 
-def _single(data: Dataset, shape: Term, depth: int) -> set[Path]:
-    """Return the paths of a shape at which it allows one value at most, also through the shapes of values."""
-    found: set[Path] = set()
-    if depth > _DEEPEST:
+class _Shapes:
+    """Finds the paths at which shapes allow one value; looks at a bounded number of constraints, whoever refers to whom."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self._left = _MOST_CONSTRAINTS
+
+    def single(self, shape: Term, depth: int = 0) -> set[Path]:
+        """Return the paths of a shape at which it allows one value at most, also through the shapes of values."""
+        found: set[Path] = set()
+        if depth > _DEEPEST:
+            return found
+        for constraint in self._data.objects(shape, SH + "property"):
+            self._left -= 1
+            read = [read_path(self._data, node) for node in self._data.objects(constraint, SH + "path")]
+            if self._left < 0 or len(read) != 1 or read[0] is None or not _at_most_one(self._data, constraint):
+                continue
+            path = read[0]
+            found.add(path)
+            inner = self.single(constraint, depth + 1)
+            found |= {join(path, below) for below in inner}
+        for node in self._data.objects(shape, SH + "node"):
+            found |= self.single(node, depth + 1) if self._left > 0 else set()
         return found
-    for constraint in data.objects(shape, SH + "property"):
-        read = [read_path(data, node) for node in data.objects(constraint, SH + "path")]
-        if len(read) != 1 or read[0] is None or not _at_most_one(data, constraint):
-            continue
-        path = read[0]
-        found.add(path)
-        inner = _single(data, constraint, depth + 1)
-        for node in data.objects(constraint, SH + "node"):
-            inner |= _single(data, node, depth + 1)
-        found |= {join(path, below) for below in inner}
-    for node in data.objects(shape, SH + "node"):
-        found |= _single(data, node, depth + 1)
-    return found
 
 
 def join(first: Path, then: Path) -> Path:

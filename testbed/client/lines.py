@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,8 @@ from testbed.client.graph import Dataset, Node, Term
 from testbed.client.terms import RDF, RDF_TYPE, TREE, XSD
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+# Nesting of blank nodes: a fraction of what JSON readers take.
+_DEEPEST = 32
 _MEMBER_KEYS = ("member", "tree:member", TREE + "member")
 
 
@@ -115,14 +118,18 @@ def _elements(text: str, place: tuple[int, int]) -> Iterator[str]:
 
 
 def expanded(member: Member) -> dict[str, Any]:
-    """Write a member as one expanded JSON-LD object; blank nodes are nested where they are first met."""
-    return _Expansion(member.data).node(NamedNode(member.iri))
+    """Write a member as one expanded JSON-LD object; blank nodes are nested where they are first met.
+
+    Those that are nested too deep for JSON readers stand beside the member, under `@included`.
+    """
+    return _Expansion(member.data).member(NamedNode(member.iri))
 
 
 class _Expansion:
     def __init__(self, data: Dataset) -> None:
         self._data = data
         self._met: dict[Node, str] = {}
+        self._deep: deque[BlankNode] = deque()
         counts: dict[object, int] = {}
         for quad in data.quads:
             counts[quad.object] = counts.get(quad.object, 0) + 1
@@ -131,34 +138,45 @@ class _Expansion:
         named = {node for quad in inside for node in (quad.graph_name, quad.subject)}
         self._shared = {node for node, count in counts.items() if count > 1 or node in named}
 
-    def node(self, node: Node) -> dict[str, Any]:
+    def member(self, node: NamedNode) -> dict[str, Any]:
+        """Write the member itself."""
+        said = self._node(node, 0)
+        # Writing one may find more of them.
+        for deep in iter(lambda: self._deep.popleft() if self._deep else None, None):
+            said.setdefault("@included", []).append(self._node(deep, 0))
+        return said
+
+    def _node(self, node: Node, depth: int) -> dict[str, Any]:
         """Write a node and, where it names a graph, that graph."""
-        self._met[node] = ""
-        said = self._properties(node, self._data.star(node))
+        self._met.setdefault(node, "")
+        said = self._properties(node, self._data.star(node), depth)
         graph = self._data.graph(node)
         if graph:
-            subjects = dict.fromkeys(quad.subject for quad in graph)
+            by_subject: dict[Any, list[Quad]] = {}
+            for quad in graph:
+                by_subject.setdefault(quad.subject, []).append(quad)
             said["@graph"] = [
-                self._properties(subject, [quad for quad in graph if quad.subject == subject], nest=False)
-                for subject in subjects
+                self._properties(subject, by_subject[subject], None)
+                for subject in by_subject
                 if isinstance(subject, NamedNode | BlankNode)
             ]
         return said
 
-    def _properties(self, node: Node, quads: list[Quad], *, nest: bool = True) -> dict[str, Any]:
+    def _properties(self, node: Node, quads: list[Quad], depth: int | None) -> dict[str, Any]:
+        """Write what is said of a node; `depth` None nests nothing, as in a named graph."""
         said: dict[str, Any] = {}
         if isinstance(node, NamedNode):
             said["@id"] = node.value
-        elif node in self._shared or not nest:
+        elif node in self._shared or depth is None or self._met.get(node):
             said["@id"] = f"_:{self._label(node)}"
         for quad in quads:
             if quad.predicate.value == RDF_TYPE and isinstance(quad.object, NamedNode):
                 said.setdefault("@type", []).append(quad.object.value)
             else:
-                said.setdefault(quad.predicate.value, []).append(self._value(quad.object, nest=nest))
+                said.setdefault(quad.predicate.value, []).append(self._value(quad.object, depth))
         return said
 
-    def _value(self, term: Term, *, nest: bool) -> dict[str, Any]:
+    def _value(self, term: Term, depth: int | None) -> dict[str, Any]:
         if isinstance(term, Literal):
             if term.language:
                 return {"@value": term.value, "@language": term.language}
@@ -167,8 +185,10 @@ class _Expansion:
         if isinstance(term, NamedNode):
             return {"@id": term.value}
         if isinstance(term, BlankNode):
-            if nest and term not in self._met:
-                return self.node(term)
+            if depth is not None and term not in self._met:
+                if depth < _DEEPEST:
+                    return self._node(term, depth + 1)
+                self._deep.append(term)
             return {"@id": f"_:{self._label(term)}"}
         return {"@value": str(term), "@type": RDF + "Statement"}
 

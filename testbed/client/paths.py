@@ -10,8 +10,8 @@ from pyoxigraph import BlankNode, NamedNode
 from testbed.client.graph import Dataset, Node, Term
 from testbed.client.terms import RDF, SH
 
-# Longer lists and deeper nesting than any path in use; a list that bites its tail ends here.
-_MOST_STEPS, _DEEPEST = 64, 16
+# More steps and deeper nesting than any path in use; a list that bites its tail ends here.
+_MOST_STEPS, _DEEPEST = 100, 16
 _FIRST, _REST, _NIL = RDF + "first", RDF + "rest", RDF + "nil"
 
 
@@ -69,26 +69,46 @@ def parse_path(text: str) -> Path:
     return sequence(*(predicate(step) for step in steps))
 
 
-def read_path(data: Dataset, node: Term, depth: int = 0) -> Path | None:
-    """Read the path that `node` stands for; None when it is not well-formed."""
-    if depth > _DEEPEST or not isinstance(node, NamedNode | BlankNode):
-        return None
-    if (items := _items(data, node)) is not None:
-        read = [read_path(data, item, depth + 1) for item in items]
-        parts = tuple(part for part in read if part is not None)
-        return sequence(*parts) if parts and len(parts) == len(read) else None
-    if isinstance(node, NamedNode):
-        return predicate(node.value)
-    found = [(step, value) for step in _NESTED for value in data.objects(node, step.value)]
-    if len(found) != 1:
-        return None
-    step, value = found[0]
-    inner = read_path(data, value, depth + 1)
-    if inner is None:
-        return None
-    if step is Step.ALTERNATIVE:
-        return Path(step=step, parts=inner.parts) if inner.step is Step.SEQUENCE else inner
-    return Path(step=step, parts=(inner,))
+def read_path(data: Dataset, node: Term) -> Path | None:
+    """Read the path that `node` stands for; None when it is not well-formed, or has more steps than any real one."""
+    return _Reader(data).read(node, 0)
+
+
+class _Reader:
+    """Reads one path; counts its steps, since a few nodes that refer to each other can stand for any number."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self._left = _MOST_STEPS
+
+    def read(self, node: Term, depth: int) -> Path | None:
+        self._left -= 1
+        if self._left < 0 or depth > _DEEPEST or not isinstance(node, NamedNode | BlankNode):
+            return None
+        if (items := _items(self._data, node)) is not None:
+            parts = self._parts(items, depth)
+            return sequence(*parts) if parts else None
+        if isinstance(node, NamedNode):
+            return predicate(node.value)
+        found = [(step, value) for step in _NESTED for value in self._data.objects(node, step.value)]
+        if len(found) != 1:
+            return None
+        step, value = found[0]
+        if step is Step.ALTERNATIVE:
+            parts = self._parts(_items(self._data, value) or [], depth) if isinstance(value, BlankNode) else ()
+            return Path(step=step, parts=parts) if parts else None
+        inner = self.read(value, depth + 1)
+        return None if inner is None else Path(step=step, parts=(inner,))
+
+    def _parts(self, items: list[Term], depth: int) -> tuple[Path, ...]:
+        """Read the items of a list; nothing when one of them is no path."""
+        parts = []
+        for item in items:
+            part = self.read(item, depth + 1)
+            if part is None:
+                return ()
+            parts.append(part)
+        return tuple(parts)
 
 
 def _items(data: Dataset, node: Node) -> list[Term] | None:

@@ -82,14 +82,29 @@ class Replica:
         self._notes.setdefault(text)
 
     async def _find(self) -> tuple[Description, Reading]:
-        """Read the root, found anew or remembered, and what it says of its stream."""
-        stream, root = self._state.facts.get("stream"), self._state.facts.get("root")
-        reading = await self._reader.read(root or self._url)
-        if stream is None or root is None:
-            stream, reading = await self._discover(reading)
-            self._state.note(stream=stream, root=reading.url)
+        """Read the root and what it says of its stream; from the given address, whose redirect may lead elsewhere by now."""
+        reading = await self._reader.read(self._url)
+        stream, reading = await self._discover(reading)
+        known = self._state.facts.get("stream", stream)
+        if known != stream:
+            fix = "copy it to another file"
+            raise FeedError(f"is {stream} now, and was {known} when this copy began", where=self._url, fix=fix)
+        self._state.note(stream=stream)
+        if self._state.known(reading.url) is None:
             self._state.add(Known(id=0, url=reading.url, parent=None, depth=0))
         return self._described(reading, stream), reading
+
+    async def _look_again(self, about: Description, before: Reading) -> tuple[Description, Reading]:
+        """Read the root again, if it has changed or is another one, and what it says of its stream."""
+        if not self._direct:
+            reading = await self._reader.read(about.root, etag=before.answer.etag)
+        else:
+            reading = await self._reader.read(self._url, etag=before.answer.etag)
+            if reading.answer.status == 200 and reading.url != about.root:
+                return await self._find()
+        if reading.answer.status == 304:
+            return about, Reading(answer=replace(reading.answer, etag=before.answer.etag), data=reading.data)
+        return self._described(reading, about.stream), reading
 
     def _described(self, reading: Reading, stream: str) -> Description:
         if reading.answer.status == 410:
@@ -99,15 +114,9 @@ class Replica:
         self._check(about)
         return about
 
-    async def _look_again(self, about: Description, before: Reading) -> tuple[Description, Reading]:
-        """Read the root again, if it has changed, and what it says of its stream."""
-        reading = await self._reader.read(about.root, etag=before.answer.etag)
-        if reading.answer.status == 304:
-            return about, Reading(answer=replace(reading.answer, etag=before.answer.etag), data=reading.data)
-        return self._described(reading, about.stream), reading
-
     async def _discover(self, reading: Reading) -> tuple[str, Reading]:
         stream = view_of_page(reading.data, reading.answer.names)
+        self._direct = stream is not None
         if stream is not None:
             return stream, reading
         stream, root = linked_view(reading.data, self._url, reading.answer.names)

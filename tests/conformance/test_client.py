@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -492,6 +493,39 @@ async def test_cli_19_nothing_is_without_end(
     feed.always["/feed/0"] = reaction
     with pytest.raises(FeedError, match=said):
         await copy(f"{feed.base}/feed", tmp_path, limits=limits)
+
+
+async def test_cli_19_a_body_is_measured_unpacked(feed: FeedServer, tmp_path: Path) -> None:
+    """CLI-19: a few kilobytes that unpack to a gigabyte are refused at the limit."""
+    bomb = gzip.compress(b"# comment\n" * 5_000_000)
+    assert len(bomb) < 200_000
+    headers = {"Content-Encoding": "gzip"}
+    feed.documents["/feed/0"] = Document(raw=("text/turtle", bomb), headers=headers)
+    with pytest.raises(FeedError, match="larger than 1000000 bytes"):
+        await copy(f"{feed.base}/feed", tmp_path, limits=with_limits(page_bytes=1_000_000))
+
+
+@pytest.mark.parametrize("depth", [100, 1_000, 100_000])
+@pytest.mark.parametrize("context", ['"@context": "/context", ', ""])
+async def test_cli_19_deep_documents_are_refused(feed: FeedServer, tmp_path: Path, depth: int, context: str) -> None:
+    """CLI-19: JSON nested without end is read or refused with an error; it never ends the process."""
+    feed.documents["/context"] = Document(raw=("application/ld+json", b'{"@context": {"@vocab": "urn:"}}'))
+    body = f'{{{context}"a": ' + '{"urn:a": ' * depth + "1" + "}" * depth + "}"
+    feed.documents["/feed/1"] = Document(raw=("application/ld+json", body.encode()))
+    try:
+        await copy(f"{feed.base}/feed", tmp_path)
+    except FeedError as error:
+        assert "/feed/1" in str(error)  # noqa: PT017 - either is right
+
+
+async def test_http_29_a_root_may_move(feed: FeedServer, tmp_path: Path) -> None:
+    """HTTP-29: a stable address may redirect to another root from one run to the next; no member is lost or doubled."""
+    feed.documents["/one"] = Document(trig=ROOT + link("/feed/0") + link("/feed/1"))
+    feed.documents["/two"] = Document(trig=ROOT + link("/feed/1") + link("/feed/2"))
+    feed.always["/entry"] = Reaction(status=307, headers={"Location": "/one"})
+    assert (await copy(f"{feed.base}/entry", tmp_path)).numbers == list(range(10))
+    feed.always["/entry"] = Reaction(status=307, headers={"Location": "/two"})
+    assert (await copy(f"{feed.base}/entry", tmp_path, runs=2)).numbers == list(range(15))
 
 
 @pytest.mark.parametrize("media", [*FORMATS, "text/html", "application/json"])

@@ -297,6 +297,19 @@ def test_values_are_frozen() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_judge_stands_alone() -> None:
+    """The client shares nothing with what it judges but errors and the loader of queries: no model, no writer, no record."""
+    shared = {"streams.errors", "streams.queries"}
+    wrong = [
+        f"{_name(path)}:{line} imports {module}"
+        for path in _modules("testbed")
+        if _name(path).startswith(("testbed/client/", "testbed/feed/"))
+        for module, line in _imports(_tree(path))
+        if module.split(".")[0] in PACKAGES and not module.startswith("testbed.") and module not in shared
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_few_need_is_loaded_by_few() -> None:
     """No process loads the SHACL validator or the RDF reader at its start, nor the web framework unless it answers readers.
 

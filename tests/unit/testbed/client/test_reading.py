@@ -208,6 +208,32 @@ def test_expanded_members_say_the_same(trig: str) -> None:
     assert canonical(again) == canonical(nquads(member).decode())
 
 
+def test_endless_chains_are_members_too() -> None:
+    """A chain of two thousand blank nodes is written, shallow enough for any JSON reader, and says the same."""
+    chain = "".join(f"_:n{number} ex:next _:n{number + 1} .\n" for number in range(2000))
+    member = extract(read(f"<m> ex:next _:n0 .\n{chain}"), f"{BASE}m")
+    line = json.dumps(expanded(member))
+    assert canonical(jsonld.to_rdf(json.loads(line), {"format": "application/n-quads"})).count("ns#next") == 2001
+
+
+def test_shapes_and_paths_that_multiply_end() -> None:
+    """Ten shapes that each refer to all, and lists of lists of lists, are read in a moment and promise nothing much."""
+    shapes = ""
+    for number in range(10):
+        every = " , ".join(f"<s{other}>" for other in range(10))
+        shapes += (
+            f"<s{number}> sh:property [ sh:path ex:p{number} ; sh:maxCount 1 ; sh:node {every} ] ; sh:node {every} .\n"
+        )
+    lists = "<l0> rdf:first ex:a ; rdf:rest rdf:nil .\n"
+    for number in range(1, 12):
+        lists += f"<l{number}> rdf:first <l{number - 1}> ; rdf:rest <r{number}> .\n"
+        lists += f"<r{number}> rdf:first <l{number - 1}> ; rdf:rest rdf:nil .\n"
+    data = read(f"<feed> tree:shape <s0> .\n{shapes}{lists}")
+    assert describe(data, f"{BASE}feed", BASE, ()).one_value(predicate("https://example.org/ns#p3"))
+    assert read_path(data, NamedNode(f"{BASE}l3")) is not None
+    assert read_path(data, NamedNode(f"{BASE}l11")) is None
+
+
 def canonical(quads: str) -> str:
     """Name blank nodes by what is said of them."""
     dataset = Canonical(parse(quads.encode(), format=RdfFormat.N_QUADS))
