@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ldes_server.declaration import DEEPEST_ZOOM, LONGEST_PREFIX, NAMES, OPTIONS, RESERVED
+from ldes_server.declaration import DEEPEST_ZOOM, LONGEST_PREFIX, OPTIONS, RESERVED, WHOLE, fitting
 from ldes_server.definition import LEVELS
 from ldes_server.retention_file import ALL
 from vocab.model import Model
-from vocab.places import places
 
 Schema = dict[str, Any]
 
@@ -71,14 +70,15 @@ _MEANING = {
     "by_tile": "Tiles of the map over the geometries of this name",
     "by_property": "A bucket for each value of this name",
     "by_prefix": "The first characters of the texts of this name",
+    "by_latest": "The newest version of each entity",
 }
 
 
 def _kind(kind: str, models: Iterable[Model], *, then: bool) -> Schema:
-    names = {name for model in models for name, place in places(model).items() if place.kind in NAMES[kind]}
+    names = {name for model in models for name in fitting(kind, model)}
     properties: Schema = {kind: {"enum": sorted(names), "description": _MEANING[kind]}}
     properties |= {option: _OPTIONS[option] for option in OPTIONS[kind]}
-    if then:
+    if then and kind != WHOLE:
         properties["then"] = {"$ref": "#/$defs/inner", "description": "Divide every bucket again"}
         meaning = "What this view keeps, where it is not what the stream keeps"
         properties["retention"] = {"$ref": "#/$defs/retention", "description": meaning}
@@ -102,6 +102,21 @@ def stream_schema(models: Iterable[Model]) -> Schema:
                 "description": "The stream, as sources name it",
             },
             "retention": {"$ref": "#/$defs/retention", "description": "What the stream keeps; without it, everything"},
+            "versions": {
+                "type": "object",
+                "properties": {
+                    "operations": {
+                        "type": "boolean",
+                        "description": "Whether members say that they create, update or delete their entity",
+                    },
+                    "transactions": {
+                        "type": "boolean",
+                        "description": "Whether members say which others they were published together with",
+                    },
+                },
+                "additionalProperties": False,
+                "description": "What members say about their place among versions",
+            },
             "views": {**views, "description": "Ways into the stream besides its history, by name"},
         },
         "required": ["stream"],
@@ -109,6 +124,6 @@ def stream_schema(models: Iterable[Model]) -> Schema:
         "$defs": {
             "view": {"oneOf": [_kind(kind, models, then=True) for kind in OPTIONS]},
             "retention": _RETENTION,
-            "inner": {"oneOf": [_kind(kind, models, then=False) for kind in OPTIONS]},
+            "inner": {"oneOf": [_kind(kind, models, then=False) for kind in OPTIONS if kind != WHOLE]},
         },
     }

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 
 from ldes_server.database import Database
-from ldes_server.fragmentations.kept import DEFINITION
+from ldes_server.fragmentations import kept
 from ldes_server.log_view import VIEW
 from ldes_server.model import Published, ViewState
-from ldes_server.postgres_keeping import decide
+from ldes_server.postgres_keeping import decide, need_nothing
+from ldes_server.postgres_newest import DEFINITION, number_some
 from ldes_server.postgres_placing import Build, Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.retention import BUFFER
@@ -94,7 +95,7 @@ class Builds:
         elif await self._find(stream, name, "building") is None:
             async with self._database.connection(f"shrink {stream}") as connection, connection.transaction():
                 row = await connection.fetchrow(self._lock, stream)
-                await _declare(connection, row["id"], name, DEFINITION)
+                await _declare(connection, row["id"], name, kept.DEFINITION)
 
     async def fill(self, stream: str, build: int, *, limit: int) -> ViewState | None:
         """Place the next members of the history in the build with this id, at most `limit`, in one transaction.
@@ -107,6 +108,9 @@ class Builds:
         now = await self._of(stream, build)
         if now is None or now.state != "building":
             return None
+        if now.definition == DEFINITION:
+            await self._number(stream, now, limit=limit)
+            return await self._of(stream, build)
         await self._decide(now)
         async with self._database.connection(f"fill {now.name}") as connection, connection.transaction():
             last = await self._left(connection, now) <= min(limit, _LAST)
@@ -145,6 +149,19 @@ class Builds:
             touched = self._placer.touch(stream, todo, ((each, orjson.loads(each.body)) for each in members))
             (buckets,) = await self._placer.place(connection, stream, [todo], [touched])
         return buckets
+
+    async def _number(self, stream: str, build: ViewState, *, limit: int) -> None:
+        """Number the next entities of a view of newest versions, and switch it live after the last one.
+
+        The writer gives the rows of entities new members at any time, so it waits for this one.
+        """
+        async with self._database.connection(f"fill {build.name}") as connection, connection.transaction():
+            await connection.fetchrow(self._lock, stream)
+            row = await connection.fetchrow(QUERIES["lock_view"], build.id)
+            if row is not None and await number_some(connection, row["stream"], limit=limit):
+                await need_nothing(connection, build.id)
+                await connection.execute(QUERIES["fill_view"], build.id, row["count"], row["buckets"])
+                await self._switch(connection, stream, row)
 
     async def _switch(self, connection: Any, stream: str, row: Any) -> None:
         await connection.execute(QUERIES["retire_view"], row["stream"], row["name"])

@@ -175,6 +175,13 @@ async def decide(connection: Any, build: Any, *, now: datetime) -> None:
         )
 
 
+async def need_nothing(connection: Any, build: int) -> None:
+    """Say of a build that it needs no members: a view of newest versions shows those that are kept anyhow."""
+    await connection.execute(QUERIES["decide"], build, retention_text(None), _NO_MEMBER)
+
+
+# A number that no member gets.
+_NO_MEMBER = 2**63 - 1
 # Ranking the versions of a stream reads all its members: a second or two for a million.
 _PASS = timedelta(minutes=10)
 

@@ -31,6 +31,7 @@ class Frame:
     `root_context`, `node_context`, `leaf_context`, `member_context` are `@context` values; the first three define the
     words of TREE, the last two those of the model. `facts` is the stream's own description, root only (LDES-02): JSON
     members, Turtle and N-Triples statements. `prefixes` are the writer's. `views` names all views that have a root now.
+    `said` names what members say of themselves and no name of the model is: a column of its own in plain forms.
     `searches` has the search forms of the roots, by the name of their view (TREE-41), written as `facts` are, and so does
     `policies` what each keeps (RET-02); a view without one keeps everything (RET-01).
     """
@@ -47,6 +48,7 @@ class Frame:
     flat: Flat
     context_address: str  # where the members' context is served on its own
     views: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
     searches: Mapping[str, Mapping[Form, bytes]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[Form, bytes]] = field(default_factory=dict)
 

@@ -15,9 +15,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
-from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState, Wanted
 from ldes_server.retention import Retention
-from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -95,9 +94,9 @@ class ReplicaStore:
         """Whether a member was deleted not long ago, as the primary knows."""
         return await self._primary.is_dropped(stream, member_id)
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
-        return await (await self._current(stream)).latest(stream, limit=limit)
+        return await (await self._current(stream)).latest(stream, limit=limit, deleted=deleted)
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members selected, from the primary while the replica is behind what was told."""

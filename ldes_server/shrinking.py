@@ -73,8 +73,9 @@ def leaf_edge(sequence: int, edges: Edges) -> int:
 def is_due(holding: Holding, edges: Edges, *, outside: int, versions: int) -> bool:
     """Whether so much of a view need not be kept that it is worth building anew without it.
 
-    Members before `outside` are kept for their version alone, and there are at most so many `versions` of entities.
+    Members before `outside` are kept for their version alone, and there are about so many `versions` of entities. Where
+    more survived the last time, deletions did: so many may do so again.
     """
     older = holding.survivors + max(0, outside - holding.dense)
     held = holding.survivors + edges.count - holding.dense
-    return older - versions >= max(edges.page_size, held // SHARE)
+    return older - max(versions, holding.survivors if versions else 0) >= max(edges.page_size, held // SHARE)

@@ -13,7 +13,7 @@ import orjson
 
 from ldes_server.declaration import SUFFIX
 from ldes_server.declaration_schema import stream_schema
-from ldes_server.definition import definition_text
+from ldes_server.definition import ByLatest, definition_text
 from ldes_server.fragmentations import compile_view
 from ldes_server.model import Published, Stream, Trail
 from ldes_server.retention import retention_text
@@ -77,6 +77,9 @@ def explain(stream: Stream) -> Iterator[str]:
         if name in stream.view_retention:
             kept = stream.view_retention[name]
             yield f"  keeps {retention_text(kept) if kept else 'everything'}"
+        if isinstance(view, ByLatest):
+            yield "  example on a page of entities, until a newer version of its entity takes its place"
+            continue
         for trail in compile_view(definition, stream.model).trails(member, body):
             yield f"  example in {'.'.join(step.key for step in trail)}: {_common(trail)}"
 

@@ -22,7 +22,7 @@ FOR UPDATE OF v
 
 -- name: history
 -- The next members of a stream from a sequence number on that a build holds: all from $4 on, before $5, and its survivors.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members AS m
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members AS m
 WHERE stream = $1 AND sequence >= $2 AND sequence < $5 AND (
     sequence >= $4 OR EXISTS (SELECT FROM ldes.survivors AS kept WHERE kept.view = $6 AND kept.sequence = m.sequence)
 )

@@ -167,7 +167,7 @@ INSERT INTO ldes.survivors (view, sequence)
 SELECT $1, sequence
 FROM (
     SELECT
-        sequence, published_at, observed_at, false AS deleted,
+        sequence, published_at, observed_at, deleted,
         row_number() OVER (PARTITION BY entity ORDER BY observed_at DESC, sequence DESC) AS rank
     FROM ldes.members WHERE stream = $2
 ) AS ranked

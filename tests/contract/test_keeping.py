@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from ldes_server.definition import ByLatest
 from ldes_server.keeping import declare
 from ldes_server.log_view import ROOT
-from ldes_server.model import Page, PageId
+from ldes_server.model import Page, PageId, Placed
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.retention import Retention
 from tests.support.keeping import HOUR, Clock, begin, kept_stream, promised, step
@@ -295,3 +296,50 @@ async def test_steady_input_stops_growing(store: PostgresStore) -> None:
     for table, counts in most.items():
         assert max(counts[24:]) <= max(counts[12:24]) * 1.1 + 4, (table, counts)
     assert max(most["members"][12:]) < 36 * 30 / 4
+
+
+async def test_deletions_are_kept_for_their_own_time(store: PostgresStore) -> None:
+    """A deletion stays as long as deletions do, then its entity is forgotten: no older version comes back (A7)."""
+    policy = Retention(versions=1, deleted_for=3 * HOUR)
+    stream, clock = replace(make_stream({}), retention=policy), Clock()
+    await begin(store, stream, clock)
+    closed, said = {38: False, 41: True, 300: False, 303: True}, {}
+    for start in range(0, 420, 30):
+        head = await store.head(NAME)
+        made = list(make_members(range(start, start + 30)))
+        for number, deleted in closed.items():
+            if number in range(start, start + 30):
+                entity = f"https://example.org/closed/{number // 100}"
+                said[number] = made[number - start] = made[number - start]._replace(entity=entity, deleted=deleted)
+        after = replace(head, count=start + 30, published_at=made[-1].published_at, position=head.position + 30)
+        await store.append(NAME, Placed(base=head, head=after, members=tuple(made)))
+        clock.now += HOUR
+        await step(store, clock)
+        shown = await history(store)
+        assert {41, 303} & shown >= {
+            number for number, each in said.items() if each.deleted and clock.now - each.observed_at < 3 * HOUR
+        }
+    for _ in range(4):
+        clock.now += HOUR
+        await step(store, clock)
+        await publish(store, 60)
+    assert not closed.keys() & await history(store)
+
+
+async def test_a_view_of_newest_versions_keeps_nothing_else(store: PostgresStore) -> None:
+    """Beside a view of newest versions members leave as they do without it, and it shows the newest ones."""
+    stream = replace(make_stream({"newest": ByLatest()}), retention=TWO_HOURS)
+    clock = Clock()
+    await declare_views(store, stream)
+    await begin(store, stream, clock)
+    await publish(store, 60)
+    await build_all(store)
+    await publish(store, 60)
+    clock.now = MORNING + 4 * HOUR
+    for _ in range(2):
+        await step(store, clock)
+        clock.now += HOUR
+    assert set(await store.policies(NAME)) == {"log"}
+    newest = {each.sequence for each in await store.latest(NAME, limit=100)}
+    assert await rows(store) == len(newest | set(range((await store.head(NAME)).gone, 120)))
+    assert (await read(store, stream, "newest")).sequences == newest

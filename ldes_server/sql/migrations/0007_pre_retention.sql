@@ -12,6 +12,9 @@ ALTER TABLE ldes.views
     ADD COLUMN policy text,                         -- what it was filled by, canonical JSON; none before it was decided
     ADD COLUMN dense bigint NOT NULL DEFAULT 0;     -- every member from here on is in it; of older ones its survivors
 
+-- Views of newest versions show what is stored anyhow: they need no member.
+UPDATE ldes.views SET policy = '{}', dense = 9223372036854775807 WHERE definition = '{"by_latest":"entity"}';
+
 -- What each view of a stream keeps, as it was declared last and as its root says.
 CREATE TABLE ldes.policies (
     since        timestamptz NOT NULL,           -- when it was declared: nothing is dropped by it before a grace period

@@ -24,6 +24,7 @@ from ldes_server.negotiate import Form
 from ldes_server.render import render_page
 from ldes_server.retention import Retention, Version, read_retention, retention_text, xsd_duration
 from ldes_server.shrinking import Edges, Holding, Policy, is_due, leaf_edge
+from smartflanders.pilots import load_plan
 from streams.errors import ConfigError
 from tests.conformance.kit import parse, two_streams
 from vocab.model import load_model, model_names
@@ -268,7 +269,7 @@ def test_building_anew_is_worth_it(count: int, dense: int, outside: int, survivo
     """A view is built anew only when a third of it and a page at least can be left out, so that it ends."""
     dense, outside = sorted((min(dense, count), min(outside, count)))
     holding = Holding(view="v", dense=dense, survivors=survivors)
-    held, needed = survivors + count - dense, versions + count - outside
+    held, needed = survivors + count - dense, max(versions, survivors if versions else 0) + count - outside
     due = is_due(holding, edges(count), outside=outside, versions=versions)
     assert due is (held - needed >= max(10, held // 3))
     again = Holding(view="v", dense=outside, survivors=min(versions, survivors + outside - dense))
@@ -285,3 +286,17 @@ def test_a_policy_is_published_with_what_was_dropped_before() -> None:
     later = replace(month, starting_from=NOON + timedelta(hours=1))
     assert Policy(kept=later, since=NOON, starts_at=NOON).published == later
     assert json.loads(retention_text(month)) == {"full_log": 30 * 86400}
+
+
+def test_deletions_must_be_said(tmp_path: Path) -> None:
+    """A time for deletions in a stream whose members never say one is a fault of the pilot (RET-10)."""
+    halle = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "add-a-source.md").read_text("utf-8")
+    source = halle.partition("source=")[2].partition("\n")[2].partition("```")[0]
+    (tmp_path / "parkings.yaml").write_text(source, "utf-8")
+    file = tmp_path / f"halle-parking{SUFFIX}"
+    file.write_text("stream: halle-parking\nretention: { versions: 1, deleted_for: 90d }\n", "utf-8")
+    with pytest.raises(ConfigError, match="deleted_for does not fit halle-parking/log"):
+        load_plan([tmp_path])
+    file.write_text(f"{file.read_text('utf-8')}versions: {{ operations: true }}\n", "utf-8")
+    (stream,) = load_plan([tmp_path]).streams
+    assert stream.retention == Retention(versions=1, deleted_for=timedelta(days=90))
