@@ -142,7 +142,8 @@ def _versions(node: Node | None, scope: _Scope) -> dict[str, bool]:
     for key, value in node.items():
         if not isinstance(value.value, bool):
             scope.faults.add(value.line, f"{key} is {value.described}", f"write {key}: true or false")
-        said[key] = value.value is True
+        if key in VERSIONS:
+            said[key] = value.value is True
     if said.get("operations") and scope.model is not None and not scope.model.versioned:
         what = f"members of model {scope.model.name} are observations, no versions of a thing: nothing deletes them"
         scope.faults.add(node.line, what, "remove `operations`")
