@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from ldes_server.definition import ViewDefinition
 from streams.record import Point
 from vocab.model import Model
+from vocab.versions import OPERATION_KEY, Operation
 
 # The paths of every stream (LDES-29..34): our own publication stamp and our own dense counter.
 GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
@@ -35,6 +36,9 @@ class Stream:
 
     `timestamp_path` is the property that pages write the publication time as; `numbered` streams have the sequence
     number as a property too. Members with `graphs` hold a named graph each, which only JSON-LD, TriG and N-Quads can say.
+
+    Where members say what they do to their entity, `operation_path` is the property and `operation_key` its key in their
+    bodies; without a path nobody says it. Members of streams with `transactions` may say what they belong together with.
     """
 
     name: str
@@ -59,6 +63,13 @@ class Stream:
     version_path: str = VERSION_OF
     numbered: bool = True
     graphs: bool = False
+    operation_path: str = ""
+    operation_key: str = OPERATION_KEY
+    transactions: bool = False
+
+    def deletes(self, body: Mapping[str, Any]) -> bool:
+        """Whether a member, given its parsed body, is a deletion."""
+        return bool(self.operation_path) and body.get(self.operation_key) == Operation.DELETE.value
 
 
 class Published(NamedTuple):
@@ -66,6 +77,7 @@ class Published(NamedTuple):
 
     (published_at, sequence) strictly increases; published_at never decreases (LDES-29, LDES-32) and differs between
     the last member of a leaf and the first of the next, so that the windows of siblings are disjoint (TREE-27).
+    `deleted` says that the member is a deletion of its entity, a tombstone (LDES-45).
     A tuple by name: made twice for each member, once to write it and once to put it on a page.
     """
 
@@ -76,6 +88,7 @@ class Published(NamedTuple):
     observed_at: datetime
     point: Point | None
     body: bytes
+    deleted: bool = False
 
 
 class RelationType(Enum):
@@ -98,6 +111,8 @@ class PageId:
     (`2026.11.23`, `8-131-85`); level -1 is then the bucket's own node, and levels below that are groups of its children
     (level -2: group `index` of 64, -3: of 64 times 64); `ROOT_GROUPS` stands for the root as the owner of groups. A view
     that is built anew has a new `build`, so no address ever shows other final content.
+
+    A `query` at a view's own address names what a search of the view found: no page of the view, but a way into it.
     """
 
     view: str = "log"
@@ -105,11 +120,12 @@ class PageId:
     index: int = 0
     build: int = 0
     bucket: str = ""
+    query: str = ""
 
     @property
     def is_root(self) -> bool:
         """Whether this is the view's root."""
-        return self.level < 0 and not self.bucket
+        return self.level < 0 and not self.bucket and not self.query
 
     @property
     def place(self) -> str:
@@ -119,7 +135,7 @@ class PageId:
     def path(self, stream: str) -> str:
         """Return the path below the public address: `/gent-parking/log/0/17`, `/gent-parking/by-day/1/2026.11/0/3`."""
         if self.level == -1:
-            return f"/{stream}/{self.place}"
+            return f"/{stream}/{self.place}" + (f"?{self.query}" if self.query else "")
         if self.level < -1:
             return f"/{stream}/{self.place}/group/{-1 - self.level}/{self.index}"
         return f"/{stream}/{self.place}/{self.level}/{self.index}"
@@ -149,6 +165,17 @@ class Relation:
     target: PageId
     bounds: tuple[Bound, ...]
     remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The keys of buckets to look into: of some the `whole`, everything at and below it, of others their `own` members.
+
+    None of both is everything: the question is too wide for anything but the root itself.
+    """
+
+    whole: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +214,18 @@ class Page:
     version: int
     relations: tuple[Relation, ...] = ()
     members: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A page of members with the one that comes behind it in the walk through its view (`postgres_walks.py`).
+
+    `onward` is None at the end of the walk. `settled` says that `onward` stays what it is for ever.
+    """
+
+    page: Page
+    onward: PageId | None
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
-from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState, Wanted
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -46,6 +46,25 @@ class ReplicaStore:
             return await self._primary.page(stream, page_id)
         return page
 
+    async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
+        """Return a page of members of the replica, or the primary's where that one lacks it or is behind what was told."""
+        leaf = await self._replica.leaf(stream, page_id)
+        if leaf is None or (not leaf.page.final and leaf.page.version < self._least(stream.name, page_id)):
+            return await self._primary.leaf(stream, page_id)
+        return leaf
+
+    async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
+        """Return the first page below a node, as the primary knows where the replica has no such node, or no page."""
+        found = await self._replica.first_leaf(stream, page_id)
+        return await self._primary.first_leaf(stream, page_id) if found in (None, page_id) else found
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return what a search finds in the replica, or in the primary where that one is behind what was told."""
+        page = await self._replica.found(stream, page_id, wanted)
+        if page is None or page.version < self._least(stream.name, page_id):
+            return await self._primary.found(stream, page_id, wanted)
+        return page
+
     async def views(self, stream: str) -> Sequence[ViewState]:
         """Return the builds that the replica knows; pages of newer ones are found at the primary."""
         return await self._replica.views(stream)
@@ -62,9 +81,9 @@ class ReplicaStore:
         """Return the member, from the primary where the replica lacks it."""
         return await self._replica.member(stream, member_id) or await self._primary.member(stream, member_id)
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
-        return await (await self._current(stream)).latest(stream, limit=limit)
+        return await (await self._current(stream)).latest(stream, limit=limit, deleted=deleted)
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members selected, from the primary while the replica is behind what was told."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.selection import Selection
 
 
@@ -96,6 +96,28 @@ class PageStore(Protocol):
         ...
 
 
+class Walk(Protocol):
+    """From page of members to page of members through a view with buckets. Raises `StoreError`."""
+
+    async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
+        """Return a page of a bucket's members and the one behind it, or None when there is no such page (yet).
+
+        The page behind a full one is there before its first member is, empty, so that the full one may name it for ever.
+        """
+        ...
+
+    async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
+        """Return the first page of members at or below a root, node or group; itself while there are no members.
+
+        None when there is no such node (yet).
+        """
+        ...
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to where the answer to a search of a view may be; None when there is no such view."""
+        ...
+
+
 class MemberStore(Protocol):
     """The web side's single members. Raises `StoreError`."""
 
@@ -103,18 +125,21 @@ class MemberStore(Protocol):
         """Return the member with this id (as in `Member.id`), or None."""
         ...
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
-        """Return the newest member of each entity, newest observation first, at most `limit`."""
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
+        """Return the newest member of each entity, newest observation first, at most `limit`.
+
+        Entities that are gone only where `deleted` ones are asked for.
+        """
         ...
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members that the selection holds (not its `entity`), in the order of their entities
-        compared as UTF-8 bytes, at most `limit`.
+        compared as UTF-8 bytes, at most `limit`; entities that are gone have none.
         """
         ...
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:
-        """Return the newest member of one entity (its absolute IRI), or None."""
+        """Return the newest member of one entity (its absolute IRI), which may be its deletion, or None."""
         ...
 
 

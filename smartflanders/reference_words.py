@@ -58,6 +58,11 @@ REASONS: Mapping[Reason, Explained] = {
         example="A traffic lane that the configuration document does not list.",
         remedy="Wait for the publisher's next configuration, or say `required: false` at the lookup.",
     ),
+    Reason.ABSENT: Explained(
+        meaning="With `absent: delete`: a payload lacks so much that it is not believed, and nothing is deleted.",
+        example="An empty list; more than half of the entities missing at once; an item that does not say whose it is.",
+        remedy="None where the publisher had a bad moment: the next payload counts again. If it stays, the feed changed.",
+    ),
     Reason.FAULT: Explained(
         meaning="Our own mapping failed on this record: a defect of the platform, not of the data.",
         example="A decoder meets something nobody foresaw.",
@@ -112,6 +117,11 @@ INNER: Mapping[str, str] = {
     "lookup.required": "`true`: wait for the document, and refuse items without a row (reason `lookup`).",
     "publish.when": "`always`, or `changed`: only when an entity says something else than last time.",
     "publish.heartbeat": "With `changed`: publish an unchanged entity again after this time.",
+    "publish.operations": "`true`: members say whether they create or update their entity.",
+    "publish.absent": "`delete`: every payload lists all entities, and what one lacks is deleted; refused as `absent` when "
+    "that is more than half of them.",
+    "publish.deleted": "`{ from: path, equals: [values] }`: an item with one of these values deletes its entity.",
+    "publish.transaction": "`payload`: members of one payload belong together.",
 }
 
 # The words of a binding: what it does, and a binding that uses it.
@@ -165,6 +175,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
 # The keys of a stream file.
 STREAM_KEYS: Mapping[str, str] = {
     "stream": "The stream, as the source files beside it name it. One file per stream, named `<stream>.stream.yaml`.",
+    "versions": "Optional. What members say besides: `operations: true` that they create, update or delete their entity, "
+    "`transactions: true` what they were published together with. Needed only where no source says so. [How](../how-to/delete-and-group.md).",
     "views": "Optional. Ways into the stream besides its history, each with a name of letters, digits and hyphens.",
 }
 
@@ -189,6 +201,11 @@ VIEWS: Mapping[str, tuple[str, str, str]] = {
         "The first `length` characters of a text, one tree level each, upper and lower case apart.",
         "`tree:PrefixRelation`",
         "by-name: { by_prefix: name, length: 2 }",
+    ),
+    "by_latest": (
+        "None: pages of entities, each with its newest version or its deletion; its root says `ldes:versionAmount 1`.",
+        "`tree:Relation`: every page may change",
+        "newest: { by_latest: entity }",
     ),
 }
 
@@ -229,13 +246,20 @@ database at most once a minute, and exact as of then. `/catalogue-feed` is the h
 a member for each description that was created, updated or deleted, in JSON-LD, TriG and N-Quads. Times, boxes and lags move
 all the time; they are in the catalogue only and make no activity.
 
-Pages of the history and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
+Pages of every view and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
 and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
-`first` and `last` but no `next`: poll that one. `self` is the address in this form, `canonical` the one for all forms. A line
+`first` and `last` but no `next`: poll that one. In the other views the walk is depth first: a bucket's own pages, oldest first,
+then the buckets below it in the order in which they came into being. Roots, nodes and groups answer 303 to the first page at
+or below them. From a root the walk is the whole view, from a node only its bucket: `?within=2026.11.23&format=csv` stays in
+`2026.11.23`. A page without `next` is the end of the walk; `first` leads back to where it began. A member with several values is
+in several buckets, and comes once in each. A final page is kept for ever once the page behind it is settled, that is, nothing
+can come between them any more; until then it is asked again like an open one. `self` is the address in this form, `canonical` the one for all forms. A line
 of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org/ns/json-ld#context"` names.
 
 `/{{stream}}/latest` shows the newest state of every entity in the order of their IRIs, {limit} at most, then `rel="next"`.
+Newest is what was observed last, and of the same time what was published last. An entity whose newest member is its deletion
+is left out, and 410 where it is asked for by `entity`; its deletion and all before it stay in the history.
 
 | Parameter of `/latest` | Form | Shows the newest states |
 |---|---|---|
@@ -243,7 +267,7 @@ of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org
 They can be combined; in another order they are redirected (308) to this one. A box whose west is east of its east crosses
 the date line; what has no place is in no box.
 
-CSV has the columns {columns}, then the names of the model in the order of [models](models.md): RFC 4180, UTF-8,
+CSV has the columns {columns}, then `operation` where members of the stream say it, then the names of the model in the order of [models](models.md): RFC 4180, UTF-8,
 a point in decimals, `true` and `false`, nothing where there is no value, a JSON array where there are several. A repeated
 group has one column per name and code (`count_car`, `count_van`). A text in several languages is shown in Dutch, else in
 English. A text that a spreadsheet would run as a formula (it begins with `=`, `@`, a tab, or a sign that no number follows) has an
@@ -261,6 +285,21 @@ and the texts as they are.
 `/{{stream}}?since=2026-11-23T08:00:00Z` leads to the page with the first member published then or later, `?at=` to the page with
 the last one published until then, `?since=1234` to the page with that `sequence`. A place that is not published yet leads to
 the root, one that is no longer kept to the oldest page. The root offers `?at=` as a search form (`tree:search`).
+
+The root of a view by time offers `?at=`, of a view by tile `?z=&x=&y=`, a slippy tile of any zoom (`y` counts from the north). The
+answer, 200, is a page of links into the view from which every member that satisfies the form is reached, and few others:
+
+| Asked for | Leads to |
+|---|---|
+| a time | its window, the same window among the late ones, and `none`: members whose time has no zone may be meant |
+| a tile of a zoom of the view | this tile, the own members of the tiles around it (what crosses an edge inside them), and `none` |
+| a deeper tile than the view has | the deepest tile around it, and the same |
+| a tile between two zooms | the tiles of the next zoom inside it, if these are 64 at most, and the same; else the tile around it |
+| a tile coarser than the view has | the tiles inside it, if these are 64 at most, and `none`; else 303 to the root |
+
+A bucket that does not exist is left out, so a time or a tile where nothing is leads to `none` or nowhere. In a view that is
+nested, `?at=` works where the outer part is by time; where it is by tile, only its coarsest zoom is told apart. `none` is where
+members are that say no time or no place, or one that no relation can tell.
 
 | Status | When |
 |---|---|
