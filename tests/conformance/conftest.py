@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
+from tests.conformance.city import NAME, city_members, city_stream
 from tests.conformance.kit import Site, two_streams
+from tests.conformance.pages import Library
+from tests.conformance.register import RESULTS
+
+# What each test of this run came to: the worst of its phases.
+_OUTCOMES = pytest.StashKey[dict[str, str]]()
 
 # Ten pages of ten, three nodes of four times four, one open leaf: three levels below the root.
 STILL = 10 * 4 * 4 + 10 * 4 * 2 + 10 * 3 + 7
@@ -35,10 +42,51 @@ def database_of_site(postgres: EmbeddedPostgres, name: str) -> str:
 @pytest.fixture(scope="session")
 def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
     """Run a site whose streams hold still for all tests."""
-    with Site(database_of_site(postgres, "conformance_still"), two_streams()) as running:
-        for name in running.streams:
-            running.append(name, STILL)
+    *plain, city = *two_streams(), city_stream()
+    with Site(database_of_site(postgres, "conformance_still"), (*plain, city)) as running:
+        for stream in plain:
+            running.append(stream.name, STILL)
+        # Half of the members are there when the views are built, half come after that.
+        for step in range(4):
+            running.add(NAME, lambda start: city_members(city, range(start, start + 80), running.base))
+            if step == 1:
+                running.declare(city)
         yield running
+
+
+@pytest.fixture(scope="session")
+def library(site: Site) -> Library:
+    """Keep the pages of the site that holds still, each fetched once."""
+    return Library(site)
+
+
+@pytest.fixture(scope="module")
+def growing_site(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """Run a site of the module's own with the stream that has views, empty, to publish to."""
+    name = f"conformance_{request.module.__name__.rpartition('.')[2]}"
+    with Site(database_of_site(postgres, name), [city_stream()]) as running:
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what each test of this folder came to."""
+    report = yield
+    if item.nodeid.startswith("tests/conformance/"):
+        found = item.session.stash.setdefault(_OUTCOMES, {})
+        if report.outcome != "passed" or hasattr(report, "wasxfail"):
+            found[item.nodeid] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        else:
+            found.setdefault(item.nodeid, "passed")
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the outcomes of the run where tests.conformance.register reads them, a JSON line each."""
+    if found := session.stash.get(_OUTCOMES, {}):
+        RESULTS.parent.mkdir(exist_ok=True)
+        lines = [json.dumps({"test": test, "outcome": outcome}) for test, outcome in sorted(found.items())]
+        RESULTS.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 @pytest.fixture
