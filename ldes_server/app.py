@@ -16,7 +16,7 @@ from ldes_server.activities import feed_stream
 from ldes_server.answers import answer, answer_document, is_canonical, raw_path, see_other, variant_of
 from ldes_server.bucket_view import DEEPEST
 from ldes_server.coverage import Coverage
-from ldes_server.descriptions import FEED_NAME
+from ldes_server.descriptions import RESERVED
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
@@ -45,8 +45,6 @@ from ldes_server.state_query import PARAMETERS, asked_format, media_of, openapi_
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
-# First path segments that are ours; a stream of that name could not be reached.
-RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id", FEED_NAME})
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
 

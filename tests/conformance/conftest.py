@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
@@ -16,8 +16,7 @@ from tests.conformance.kit import Site, two_streams
 from tests.conformance.pages import Library
 from tests.conformance.register import RESULTS
 
-# What each test of this run came to: the worst of its phases.
-_OUTCOMES = pytest.StashKey[dict[str, str]]()
+_OUTCOMES: dict[str, str] = {}
 
 # Ten pages of ten, three nodes of four times four, one open leaf: three levels below the root.
 STILL = 10 * 4 * 4 + 10 * 4 * 2 + 10 * 3 + 7
@@ -68,24 +67,19 @@ def growing_site(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> 
         yield running
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note what each test of this folder came to."""
-    report = yield
-    if item.nodeid.startswith("tests/conformance/"):
-        found = item.session.stash.setdefault(_OUTCOMES, {})
-        if report.outcome != "passed" or hasattr(report, "wasxfail"):
-            found[item.nodeid] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
-        else:
-            found.setdefault(item.nodeid, "passed")
-    return report
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note what each test of this folder came to: the worst of its phases."""
+    if report.nodeid.startswith("tests/conformance/"):
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        if _OUTCOMES.setdefault(report.nodeid, "passed") == "passed":
+            _OUTCOMES[report.nodeid] = outcome
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the outcomes of the run where tests.conformance.register reads them, a JSON line each."""
-    if found := session.stash.get(_OUTCOMES, {}):
+    if _OUTCOMES and not hasattr(session.config, "workerinput"):
         RESULTS.parent.mkdir(exist_ok=True)
-        lines = [json.dumps({"test": test, "outcome": outcome}) for test, outcome in sorted(found.items())]
+        lines = [json.dumps({"test": test, "outcome": outcome}) for test, outcome in sorted(_OUTCOMES.items())]
         RESULTS.write_text("\n".join(lines) + "\n", "utf-8")
 
 

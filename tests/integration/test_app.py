@@ -13,7 +13,8 @@ import httptools
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from ldes_server.app import RESERVED, create_app
+from ldes_server.app import create_app
+from ldes_server.descriptions import RESERVED
 from ldes_server.gate import Gate
 from ldes_server.serve import Address, serve
 from streams.errors import ConfigError
