@@ -1,14 +1,19 @@
-"""TREE: what relations say is what values compare to (TREE-28..38): behind a link are those that match, and all of them."""
+"""TREE: what relations and search forms say is what values compare to (TREE-28..45): all that match are found there."""
 
 from __future__ import annotations
+
+import math
+from urllib.parse import quote
 
 import pytest
 from pyoxigraph import Literal, NamedNode
 
 from tests.conformance.city import NAME, OPERATORS, PLACES
 from tests.conformance.comparing import IncomparableError, family, places, satisfies, text_of
-from tests.conformance.kit import Site
-from tests.conformance.pages import Bound, Library, Link, Read, Tree
+from tests.conformance.kit import TREE, Site
+from tests.conformance.pages import LINES, Bound, Library, Link, Read, Tree, read
+
+HYDRA = "http://www.w3.org/ns/hydra/core#"
 
 LABEL = ("http://schema.mobivoc.org/#operatedBy", "http://www.w3.org/2000/01/rdf-schema#label")
 GEOMETRY = ("http://www.w3.org/ns/locn#geometry", "http://www.opengis.net/ont/geosparql#asWKT")
@@ -136,3 +141,68 @@ def test_tree_38_what_is_elsewhere_is_still_found(library: Library) -> None:
     with pytest.raises(IncomparableError, match="another reference system"):
         places(held[PLACES[9]])
     assert all(isinstance(value, Literal) for value in held.values())
+
+
+# --- search forms ---------------------------------------------------------------------------------------------------
+
+
+def variables(page: Read) -> tuple[str, dict[str, str]]:
+    """Return the template of a root's search form, and its variables by the property that they stand for."""
+    (form,) = [value for _, value in page.facts.pairs(f"{TREE}search")]
+    assert not isinstance(form, Literal)
+    found = {}
+    for mapping in page.facts.objects(form, f"{HYDRA}mapping"):
+        assert not isinstance(mapping, Literal)
+        name = page.facts.one(mapping, f"{HYDRA}variable").value
+        found[page.facts.one(mapping, f"{HYDRA}property").value.removeprefix(TREE)] = name
+    return page.facts.one(form, f"{HYDRA}template").value, found
+
+
+def searched(site: Site, tree: Tree, said: dict[str, str]) -> set[NamedNode]:
+    """Fill in a view's form, go where it leads, and return all members that are reached from there."""
+    template, names = variables(tree.pages[tree.root])
+    assert names.keys() == said.keys()
+    for word, value in said.items():
+        assert f"{{{names[word]}}}" in template
+        template = template.replace(f"{{{names[word]}}}", quote(value, safe=""))
+    answer = site.get(template, LINES)
+    while answer.status in (301, 302, 303, 307, 308):
+        answer = site.get(answer.headers["location"], LINES)
+    assert answer.status == 200
+    page = read(answer, tree.stream)
+    return {*page.members, *(member for link in page.links for member in tree.held(link.target))}
+
+
+@pytest.mark.parametrize("view", ["by-tile", "by-tile-hour"])
+def test_tree_43_rows_count_from_the_north(site: Site, library: Library, view: str) -> None:
+    """TREE-42, TREE-43, TREE-45: the tile of a point at any zoom, by the definition of slippy maps, leads to all members there."""
+    tree = library.tree(NAME, view)
+    for place in ("3.7234 51.0489", "3.515625 51.0", "-70.5 -33.4"):
+        longitude, latitude = (float(each) for each in place.split())
+        there = {
+            member
+            for member, page in tree.members.items()
+            for value in page.facts.along(member, GEOMETRY)
+            if value.value.startswith("POINT") and place in value.value
+        }
+        assert there
+        for zoom in (0, 5, 8, 10, 14, 17):
+            count, bend = 2**zoom, math.log(math.tan(math.radians(latitude)) + 1 / math.cos(math.radians(latitude)))
+            x, y = int((longitude + 180) / 360 * count), int((1 - bend / math.pi) / 2 * count)
+            said = {"zoom": str(zoom), "longitudeTile": str(x), "latitudeTile": str(y)}
+            assert there <= searched(site, tree, said)
+
+
+@pytest.mark.parametrize("view", ["log", "by-hour"])
+def test_tree_44_a_time_leads_to_its_members(site: Site, library: Library, view: str) -> None:
+    """TREE-41, TREE-44, TREE-45: a member's time leads to all members of that time, a time without members to some page."""
+    tree = library.tree(NAME, view)
+    path = by_time(tree)
+    by_value: dict[str, set[NamedNode]] = {}
+    for member, page in tree.members.items():
+        (value,) = page.facts.along(member, path)
+        by_value.setdefault(value.value, set()).add(member)
+    for moment, members in list(by_value.items())[::9]:
+        assert members <= searched(site, tree, {"timeQuery": moment})
+    for nobody in ("1999-01-01T00:00:00Z", "2026-11-23T06:01:00.001+01:00", "2031-01-01T00:00:00Z"):
+        searched(site, tree, {"timeQuery": nobody})
