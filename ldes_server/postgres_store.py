@@ -12,13 +12,12 @@ from typing import Any, Self
 from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, LogView, leaf
-from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
 from ldes_server.rows import copy_members, head_of, published
-from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
@@ -194,9 +193,9 @@ class PostgresStore:
         row = await self.database.row("member", stream, identity(member_id))
         return None if row is None else published(row)
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
-        """Return the newest member of each entity, newest observation first, at most `limit`."""
-        return [published(row) for row in await self.database.rows("latest", stream, limit)]
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
+        """Return the newest member of each entity, `deleted` ones if asked, newest observation first, at most `limit`."""
+        return [published(row) for row in await self.database.rows("latest", stream, limit, deleted)]
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members that the selection holds (not its `entity`), in the order of their entities

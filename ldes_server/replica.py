@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
-from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState
-from ldes_server.searches import Wanted
+from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState, Wanted
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -82,9 +81,9 @@ class ReplicaStore:
         """Return the member, from the primary where the replica lacks it."""
         return await self._replica.member(stream, member_id) or await self._primary.member(stream, member_id)
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
-        return await (await self._current(stream)).latest(stream, limit=limit)
+        return await (await self._current(stream)).latest(stream, limit=limit, deleted=deleted)
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members selected, from the primary while the replica is behind what was told."""
