@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from ldes_server.definition import ByPrefix, ByProperty, ByTile, ByTime, Nested, ViewDefinition
+from ldes_server.definition import ByLatest, ByPrefix, ByProperty, ByTile, ByTime, Nested, ViewDefinition
 from ldes_server.model import Published, Stream
 from streams.record import format_time
 from tests.conformance.kit import make_stream
 from vocab.model import load_model
+from vocab.terms import OPERATION
 
 NAME = "gent-views"
 MORNING = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -27,6 +28,7 @@ VIEWS: dict[str, ViewDefinition] = {
     "by-name": ByPrefix(name="name", length=3),
     "by-garage": Nested(outer=ByProperty(name="entity"), inner=ByTime(name="observed_at", levels=("month",))),
     "by-tile-hour": Nested(outer=ByTile(name="point", zooms=(10,)), inner=_BY_HOUR),
+    "newest": ByLatest(),
     "by-letter-share": Nested(outer=ByPrefix(name="operator", length=2), inner=ByProperty(name="open_now")),
 }
 # The first two are one text in normal form C. Keys and addresses, Turtle and JSON have trouble with the others.
@@ -72,11 +74,19 @@ PLACES = (
 # How long before its publication something was observed: usual, late, too late, days late, and ahead of its time.
 DELAYS = (timedelta(seconds=20), 2 * HOUR, timedelta(minutes=30), timedelta(days=3), timedelta(seconds=1), -3 * HOUR)
 GARAGES = 83
+# What a deletion says besides what it does.
+DELETION = ("@id", "@type", "isVersionOf", "observedAt", "attributedTo", "license")
 
 
 def city_stream(name: str = NAME, views: Mapping[str, ViewDefinition] | None = None) -> Stream:
     """Make the stream; pages hold 10 members, nodes link 4."""
-    return make_stream(name, load_model("parking"), views=VIEWS if views is None else views)
+    return make_stream(
+        name,
+        load_model("parking"),
+        views=VIEWS if views is None else views,
+        operation_path=OPERATION,
+        transactions=True,
+    )
 
 
 def city_members(stream: Stream, numbers: Iterable[int], base_url: str) -> tuple[Published, ...]:
@@ -94,11 +104,12 @@ def _mixture(number: int) -> dict[str, Any]:
         "name": NAMES[number % len(NAMES)],
         "garage": number * 5 % GARAGES if number % 4 else 0,
         "open": number % 5 > 1 if number % 10 else None,
+        "gone": number % 31 == 30,
     }
 
 
 def city_member(stream: Stream, number: int, base_url: str, said: Mapping[str, Any]) -> Published:
-    """Make one member; `said` has the keys operator, place, delay, offset, free, name, garage and open."""
+    """Make one member; `said` has the keys operator, place, delay, offset, free, name, garage, open, and gone for a deletion."""
     published_at = MORNING + timedelta(minutes=2 * number)
     observed_at = published_at - said["delay"]
     member_id = f"{stream.name}/members/{number}"
@@ -119,6 +130,8 @@ def city_member(stream: Stream, number: int, base_url: str, said: Mapping[str, A
         "license": "https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0",
     }
     kept = {key: value for key, value in body.items() if value is not None and value != {}}
+    if said.get("gone"):
+        kept = {**{key: kept[key] for key in body if key in DELETION}, "operation": "Delete"}
     return Published(
         sequence=number,
         published_at=published_at,
@@ -127,6 +140,7 @@ def city_member(stream: Stream, number: int, base_url: str, said: Mapping[str, A
         observed_at=observed_at,
         point=None,
         body=json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode(),
+        deleted=bool(said.get("gone")),
     )
 
 

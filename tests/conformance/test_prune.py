@@ -107,7 +107,7 @@ def found(question: Question, tree: Tree) -> set[NamedNode]:
 # --- a history that holds still -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("view", ["log", *VIEWS])
+@pytest.mark.parametrize("view", ["log", *(view for view in VIEWS if view != "newest")])
 def test_tree_16_pruned_reading_is_filtered_reading(site: Site, library: Library, view: str) -> None:
     """TREE-16, TREE-18: for any question, reading a view by what relations promise finds what reading all of it finds."""
     full = library.tree(NAME, view)
@@ -162,6 +162,7 @@ def oddity(chance: Random) -> dict[str, Any]:
         "name": chance.choice(NAMES),
         "garage": chance.choice([0, chance.randrange(GARAGES)]),
         "open": chance.choice([None, True, False]),
+        "gone": chance.randrange(20) == 0,
     }
 
 
@@ -279,7 +280,7 @@ def test_ldes_25_members_come_into_all_views_at_once(busy: Site) -> None:
     chance, ledger = Random(25), Ledger()
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(write, busy, name, [oddity(chance) for _ in range(HISTORY)], ledger)
-        order = [*VIEWS, "log"]
+        order = ["log", *(view for view in VIEWS if view != "newest")]
         seen: set[NamedNode] = set()
         while not writer.done():
             chance.shuffle(order)
