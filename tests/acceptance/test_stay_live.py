@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support import crawl
+from tests.support.browser import showing
 from tests.support.running import ROOT, Running
 
 pytestmark = pytest.mark.slow
@@ -28,7 +27,6 @@ PAGE = ROOT / "docs" / "how-to" / "stay-live.md"
 EXAMPLE = "http://127.0.0.1:8080"
 # A small and quick city: a car park says something new every second or two.
 CITY = ("--lanes", "1", "--speed", "60")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def block(language: str, base: str) -> str:
@@ -152,36 +150,17 @@ class Window(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def browser(text: str, folder: Path) -> Iterator[list[str]]:
+def window(text: str, folder: Path) -> Iterator[list[str]]:
     """Show a page in a headless browser; give the list of what it has shown so far."""
-    program = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        # No package registry has one that runs as it comes; Debian's needs root.
-        pytest.skip(f"no browser here: install one of {', '.join(_BROWSERS)} to see the page of {PAGE.name} run")
     shown: list[str] = []
     handler = functools.partial(Window, text.encode() + _TELL.encode(), shown)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, name="window", daemon=True).start()
-        options = ["--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder / 'browser'}"]
-        # Its own sandbox refuses to start as root, as which tests run in containers.
-        options += ["--no-sandbox"] if os.geteuid() == 0 else []
-        with (
-            (folder / "browser.log").open("w") as log,
-            subprocess.Popen(
-                [program, *options, "--remote-debugging-port=0", f"http://127.0.0.1:{server.server_port}/"],
-                stdout=log,
-                stderr=log,
-            ) as process,
-        ):
-            try:
+        try:
+            with showing(f"http://127.0.0.1:{server.server_port}/", folder):
                 yield shown
-            finally:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                server.shutdown()
+        finally:
+            server.shutdown()
 
 
 def state(shown: list[str]) -> tuple[int, int, int]:
@@ -195,7 +174,7 @@ def state(shown: list[str]) -> tuple[int, int, int]:
 
 def test_the_page_stays_live_through_a_restart(running: City, tmp_path: Path) -> None:
     """It shows every car park and hears every member once, before and after a restart, without being loaded again."""
-    with browser(block("html", running.base), tmp_path) as shown:
+    with window(block("html", running.base), tmp_path) as shown:
         until(lambda: state(shown)[0] >= 3)
         _, first, before = state(shown)
         running.restart()
