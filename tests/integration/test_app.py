@@ -111,7 +111,7 @@ def test_the_lane_knows_formats_in_addresses(site: Site, name: str) -> None:
         time.sleep(0.1)
     assert lane_hits(site) == before + 3
     assert site.get(f"{FINAL}?format={name}&x=1").status == 400
-    assert site.get(f"{FINAL}?x={name}").body == site.get(FINAL).body
+    assert site.get(f"{FINAL}?x={name}").status == 400
 
 
 def test_openapi_names_the_parameters(site: Site) -> None:
