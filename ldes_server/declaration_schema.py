@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ldes_server.declaration import DEEPEST_ZOOM, LONGEST_PREFIX, NAMES, OPTIONS, RESERVED
+from ldes_server.declaration import DEEPEST_ZOOM, LONGEST_PREFIX, OPTIONS, RESERVED, WHOLE, fitting
 from ldes_server.definition import LEVELS
 from vocab.model import Model
-from vocab.places import places
 
 Schema = dict[str, Any]
 
@@ -42,14 +41,15 @@ _MEANING = {
     "by_tile": "Tiles of the map over the geometries of this name",
     "by_property": "A bucket for each value of this name",
     "by_prefix": "The first characters of the texts of this name",
+    "by_latest": "The newest version of each entity",
 }
 
 
 def _kind(kind: str, models: Iterable[Model], *, then: bool) -> Schema:
-    names = {name for model in models for name, place in places(model).items() if place.kind in NAMES[kind]}
+    names = {name for model in models for name in fitting(kind, model)}
     properties: Schema = {kind: {"enum": sorted(names), "description": _MEANING[kind]}}
     properties |= {option: _OPTIONS[option] for option in OPTIONS[kind]}
-    if then:
+    if then and kind != WHOLE:
         properties["then"] = {"$ref": "#/$defs/inner", "description": "Divide every bucket again"}
     required = [kind, *(option for option in OPTIONS[kind] if option in _REQUIRED)]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -70,12 +70,27 @@ def stream_schema(models: Iterable[Model]) -> Schema:
                 "pattern": "^[a-z][a-z0-9-]*$",
                 "description": "The stream, as sources name it",
             },
+            "versions": {
+                "type": "object",
+                "properties": {
+                    "operations": {
+                        "type": "boolean",
+                        "description": "Whether members say that they create, update or delete their entity",
+                    },
+                    "transactions": {
+                        "type": "boolean",
+                        "description": "Whether members say which others they were published together with",
+                    },
+                },
+                "additionalProperties": False,
+                "description": "What members say about their place among versions",
+            },
             "views": {**views, "description": "Ways into the stream besides its history, by name"},
         },
         "required": ["stream"],
         "additionalProperties": False,
         "$defs": {
             "view": {"oneOf": [_kind(kind, models, then=True) for kind in OPTIONS]},
-            "inner": {"oneOf": [_kind(kind, models, then=False) for kind in OPTIONS]},
+            "inner": {"oneOf": [_kind(kind, models, then=False) for kind in OPTIONS if kind != WHOLE]},
         },
     }

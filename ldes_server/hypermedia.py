@@ -7,14 +7,17 @@ from typing import Any
 
 import orjson
 
+from ldes_server.definition import ByLatest
 from ldes_server.log_view import VIEW
 from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
-from ldes_server.plain import FIXED
-from ldes_server.render import IS_PART_OF, LDES, TREE, XSD, Frame
+from ldes_server.plain import FIXED, OPERATION
+from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
 from ldes_server.search_forms import HYDRA, Variable, render_form
 from ldes_server.searches import Search
 from vocab.flat import compile_flat
+from vocab.terms import AS, TRANSACTION, TRANSACTION_FINAL
+from vocab.versions import Operation
 
 DCTERMS = "http://purl.org/dc/terms/"
 
@@ -53,11 +56,25 @@ _ROOT_WORDS: dict[str, Any] = {
     "view": {"@id": f"{TREE}view", **_LINK},
     "views": {"@id": f"{TREE}view", **_LINK},
     "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
+    "retentionPolicy": {"@id": f"{LDES}retentionPolicy"},
+    "RetentionPolicy": f"{LDES}RetentionPolicy",
+    "versionAmount": {"@id": f"{LDES}versionAmount", "@type": f"{XSD}integer"},
     "EventSource": f"{LDES}EventSource",
     "SearchTree": f"{TREE}SearchTree",
     "timestampPath": {"@id": f"{LDES}timestampPath", **_LINK},
     "sequencePath": {"@id": f"{LDES}sequencePath", **_LINK},
-    "versionOfPath": {"@id": f"{LDES}versionOfPath", **_LINK},
+    **{
+        name: {"@id": f"{LDES}{name}", **_LINK}
+        for name in (
+            "versionOfPath",
+            "versionTimestampPath",
+            "versionSequencePath",
+            *(f"version{each.value}{part}" for each in Operation for part in ("Path", "Object")),
+            "transactionPath",
+            "transactionFinalizedPath",
+        )
+    },
+    "transactionFinalizedObject": {"@id": f"{LDES}transactionFinalizedObject", "@type": f"{XSD}boolean"},
     "pollingInterval": {"@id": f"{LDES}pollingInterval", "@type": f"{XSD}integer"},
     "shape": {"@id": f"{TREE}shape", **_LINK},
     "title": {"@id": f"{DCTERMS}title", "@container": "@language"},
@@ -90,6 +107,11 @@ def describe(
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
         },
+        policies={
+            name: _newest_only(f"{iri}/{name}")
+            for name, definition in stream.views.items()
+            if isinstance(definition, ByLatest)
+        },
         searches={
             VIEW: _log_search(iri, stream.timestamp_path),
             **{name: search.render(f"{iri}/{name}") for name, search in (searches or {}).items()},
@@ -97,17 +119,39 @@ def describe(
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
-        flat=compile_flat(model, taken=FIXED),
+        flat=compile_flat(model, taken=(*FIXED, OPERATION)),
+        said=(OPERATION,) if stream.operation_path and stream.operation_key == OPERATION else (),
         context_address=f"{base_url}/models/{model.name}",
     )
 
 
 def _paths(stream: Stream) -> dict[str, str]:
-    """Return the stream's paths by their local name after ldes: (LDES-05, LDES-06)."""
+    """Return what says how members are read, by its local name after ldes: paths, and the values they lead to."""
     paths = {"timestampPath": stream.timestamp_path}
     if stream.numbered:
         paths["sequencePath"] = SEQUENCE
-    return {**paths, "versionOfPath": stream.version_path} if stream.model.versioned else paths
+    if stream.model.versioned:
+        paths |= _version_paths(stream)
+    if stream.transactions:
+        paths |= {"transactionPath": TRANSACTION, "transactionFinalizedPath": TRANSACTION_FINAL}
+    return paths
+
+
+def _version_paths(stream: Stream) -> dict[str, str]:
+    """Return what says how versions of one entity follow each other (LDES-40..43).
+
+    Versions are published late at times, so the order of publication is not theirs: the newest observation wins, and of
+    two with the same time, as corrections have, the one that was published last (LDES-55).
+    """
+    paths = {"versionOfPath": stream.version_path}
+    if stream.model.observed_path:
+        paths["versionTimestampPath"] = stream.model.observed_path
+        if stream.numbered:
+            paths["versionSequencePath"] = SEQUENCE
+    for operation in Operation if stream.operation_path else ():
+        paths[f"version{operation.value}Path"] = stream.operation_path
+        paths[f"version{operation.value}Object"] = f"{AS}{operation.value}"
+    return paths
 
 
 def _json_facts(stream: Stream) -> bytes:
@@ -115,6 +159,7 @@ def _json_facts(stream: Stream) -> bytes:
         "title": dict(stream.title),
         "license": stream.licence,
         **_paths(stream),
+        **({"transactionFinalizedObject": True} if stream.transactions else {}),
         "pollingInterval": _polling(stream),
         "shape": nest(orjson.loads(stream.model.shape.jsonld), stream.model.shape.iri),
     }
@@ -125,6 +170,8 @@ def _line_facts(stream: Stream, iri: str) -> bytes:
     lines = [f"<{iri}> <{DCTERMS}title> {_text(text)}@{language} ." for language, text in sorted(stream.title.items())]
     lines.append(f"<{iri}> <{DCTERMS}license> <{stream.licence}> .")
     lines += [f"<{iri}> <{LDES}{name}> <{path}> ." for name, path in _paths(stream).items()]
+    if stream.transactions:
+        lines.append(f'<{iri}> <{LDES}transactionFinalizedObject> "true"^^<{XSD}boolean> .')
     lines.append(f'<{iri}> <{LDES}pollingInterval> "{_polling(stream)}"^^<{XSD}integer> .')
     lines.append(f"<{iri}> <{TREE}shape> <{stream.model.shape.iri}> .")
     return "\n".join(lines).encode() + b"\n" + stream.model.shape.ntriples.rstrip(b"\n") + b"\n"
@@ -137,6 +184,20 @@ def _log_search(iri: str, path: str) -> Mapping[Form, bytes]:
     """
     variable = Variable(name="at", property=f"{TREE}timeQuery", path=(path,))
     return render_form(f"{iri}/{VIEW}", f"{iri}?at={{at}}", [variable])
+
+
+def _newest_only(root: str) -> Mapping[Form, bytes]:
+    """Render the policy of a view of newest versions: it has a name (RET-04), and is described there (RET-05)."""
+    name = f"{root}#retention"
+    lines = "\n".join(
+        (
+            f"<{root}> <{LDES}retentionPolicy> <{name}> .",
+            f"<{name}> <{RDF_TYPE}> <{LDES}RetentionPolicy> .",
+            f'<{name}> <{LDES}versionAmount> "1"^^<{XSD}integer> .\n',
+        )
+    ).encode()
+    named = {"@id": name, "@type": "RetentionPolicy", "versionAmount": 1}
+    return {Form.JSONLD: b'"retentionPolicy":%s,' % orjson.dumps(named), Form.TURTLE: lines, Form.NTRIPLES: lines}
 
 
 def _polling(stream: Stream) -> int:

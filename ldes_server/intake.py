@@ -90,7 +90,12 @@ class Intake:
         """
         async with self._turn():
             await self._refuse_lag(stream.name)
-            place = Place(stream=stream.name, model=stream.model.name, base_url=self._base_url)
+            place = Place(
+                stream=stream.name,
+                model=stream.model.name,
+                base_url=self._base_url,
+                operations=bool(stream.operation_path),
+            )
             judged = await self._judged(document, media, place)
             answers, fresh = await self._settle(stream, judged)
             if fresh:

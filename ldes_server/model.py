@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from ldes_server.definition import ViewDefinition
 from streams.record import Point
 from vocab.model import Model
+from vocab.versions import OPERATION_KEY, Operation
 
 # The paths of every stream (LDES-29..34): our own publication stamp and our own dense counter.
 GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
@@ -35,6 +36,9 @@ class Stream:
 
     `timestamp_path` is the property that pages write the publication time as; `numbered` streams have the sequence
     number as a property too. Members with `graphs` hold a named graph each, which only JSON-LD, TriG and N-Quads can say.
+
+    Where members say what they do to their entity, `operation_path` is the property and `operation_key` its key in their
+    bodies; without a path nobody says it. Members of streams with `transactions` may say what they belong together with.
     """
 
     name: str
@@ -59,6 +63,13 @@ class Stream:
     version_path: str = VERSION_OF
     numbered: bool = True
     graphs: bool = False
+    operation_path: str = ""
+    operation_key: str = OPERATION_KEY
+    transactions: bool = False
+
+    def deletes(self, body: Mapping[str, Any]) -> bool:
+        """Whether a member, given its parsed body, is a deletion."""
+        return bool(self.operation_path) and body.get(self.operation_key) == Operation.DELETE.value
 
 
 class Published(NamedTuple):
@@ -66,6 +77,7 @@ class Published(NamedTuple):
 
     (published_at, sequence) strictly increases; published_at never decreases (LDES-29, LDES-32) and differs between
     the last member of a leaf and the first of the next, so that the windows of siblings are disjoint (TREE-27).
+    `deleted` says that the member is a deletion of its entity, a tombstone (LDES-45).
     A tuple by name: made twice for each member, once to write it and once to put it on a page.
     """
 
@@ -76,6 +88,7 @@ class Published(NamedTuple):
     observed_at: datetime
     point: Point | None
     body: bytes
+    deleted: bool = False
 
 
 class RelationType(Enum):

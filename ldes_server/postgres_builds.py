@@ -10,6 +10,7 @@ import orjson
 
 from ldes_server.database import Database
 from ldes_server.model import ViewState
+from ldes_server.postgres_newest import DEFINITION, number_some
 from ldes_server.postgres_placing import Build, Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.rows import published
@@ -89,6 +90,9 @@ class Builds:
         now = await self._of(stream, build)
         if now is None or now.state != "building":
             return None
+        if now.definition == DEFINITION:
+            await self._number(stream, now, limit=limit)
+            return await self._of(stream, build)
         async with self._database.connection(f"fill {now.name}") as connection, connection.transaction():
             last = now.count - now.placed <= min(limit, _LAST)
             if last:
@@ -106,10 +110,25 @@ class Builds:
             placed = members[-1].sequence + 1 if members else row["count"]
             await connection.execute(QUERIES["fill_view"], build, placed, buckets)
             if last and placed >= row["count"]:
-                await connection.execute(QUERIES["retire_view"], row["stream"], row["name"])
-                await connection.execute(QUERIES["switch_view"], build)
-                await self._tell(connection, stream, row["stream"])
+                await self._switch(connection, stream, row)
         return await self._of(stream, build)
+
+    async def _number(self, stream: str, build: ViewState, *, limit: int) -> None:
+        """Number the next entities of a view of newest versions, and switch it live after the last one.
+
+        The writer gives the rows of entities new members at any time, so it waits for this one.
+        """
+        async with self._database.connection(f"fill {build.name}") as connection, connection.transaction():
+            await connection.fetchrow(self._lock, stream)
+            row = await connection.fetchrow(QUERIES["lock_view"], build.id)
+            if row is not None and await number_some(connection, row["stream"], limit=limit):
+                await connection.execute(QUERIES["fill_view"], build.id, row["count"], row["buckets"])
+                await self._switch(connection, stream, row)
+
+    async def _switch(self, connection: Any, stream: str, row: Any) -> None:
+        await connection.execute(QUERIES["retire_view"], row["stream"], row["name"])
+        await connection.execute(QUERIES["switch_view"], row["id"])
+        await self._tell(connection, stream, row["stream"])
 
     async def expire(self, stream: str, *, grace: timedelta) -> None:
         """Hand out nothing any more of builds that were retired this long ago."""

@@ -194,9 +194,9 @@ class PostgresStore:
         row = await self.database.row("member", stream, identity(member_id))
         return None if row is None else published(row)
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
-        """Return the newest member of each entity, newest observation first, at most `limit`."""
-        return [published(row) for row in await self.database.rows("latest", stream, limit)]
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
+        """Return the newest member of each entity, `deleted` ones if asked, newest observation first, at most `limit`."""
+        return [published(row) for row in await self.database.rows("latest", stream, limit, deleted)]
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members that the selection holds (not its `entity`), in the order of their entities

@@ -11,6 +11,8 @@ from ldes_server.bucket_view import GROUP, BucketView, Child, Group, read_bounds
 from ldes_server.database import Database
 from ldes_server.log_view import FINAL_VERSION
 from ldes_server.model import ROOT_GROUPS, Page, PageId, Relation, Stream, ViewState
+from ldes_server.newest_view import NewestView
+from ldes_server.postgres_newest import DEFINITION, newest_page, newest_view
 from ldes_server.rows import published
 from streams.queries import load_queries
 
@@ -36,6 +38,8 @@ class ViewPages:
         async with reading(self._database, stream, page_id) as found:
             if found is None:
                 return None
+            if (newest := await found.newest()) is not None:
+                return await newest_page(found.connection, found.row, newest, page_id)
             if page_id.level >= 0:
                 return await found.members()
             return await (found.node() if page_id.level == -1 else found.group())
@@ -53,7 +57,8 @@ async def reading(database: Database, stream: Stream, page_id: PageId) -> AsyncI
     ):
         key = "" if page_id.bucket == ROOT_GROUPS else page_id.bucket
         row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, page_id.view, page_id.build, key)
-        if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1):
+        whole = row is not None and not key and row["definition"] == DEFINITION
+        if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1 and not whole):
             yield None
         else:
             yield Reading(connection, stream, row, page_id)
@@ -78,6 +83,12 @@ class Reading:
             closed=bool(row["closed"]),
             version=row["published"] + (row["first"] if page_id.is_root else 0),
         )
+
+    async def newest(self) -> NewestView | None:
+        """Return the view of newest versions that this is a page of; None where it is one of another kind."""
+        if self.row["definition"] != DEFINITION:
+            return None
+        return await newest_view(self.connection, self.row, self._id, size=self.view.size, fan=self.view.fan)
 
     async def members(self) -> Page | None:
         """Return the page of members, or the node above such pages; None where there is no such page."""

@@ -82,9 +82,9 @@ class ReplicaStore:
         """Return the member, from the primary where the replica lacks it."""
         return await self._replica.member(stream, member_id) or await self._primary.member(stream, member_id)
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
-        return await (await self._current(stream)).latest(stream, limit=limit)
+        return await (await self._current(stream)).latest(stream, limit=limit, deleted=deleted)
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members selected, from the primary while the replica is behind what was told."""

@@ -126,18 +126,21 @@ class MemberStore(Protocol):
         """Return the member with this id (as in `Member.id`), or None."""
         ...
 
-    async def latest(self, stream: str, *, limit: int) -> Sequence[Published]:
-        """Return the newest member of each entity, newest observation first, at most `limit`."""
+    async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
+        """Return the newest member of each entity, newest observation first, at most `limit`.
+
+        Entities that are gone only where `deleted` ones are asked for.
+        """
         ...
 
     async def states(self, stream: str, selection: Selection, *, limit: int) -> Sequence[Published]:
         """Return the newest members that the selection holds (not its `entity`), in the order of their entities
-        compared as UTF-8 bytes, at most `limit`.
+        compared as UTF-8 bytes, at most `limit`; entities that are gone have none.
         """
         ...
 
     async def latest_of(self, stream: str, entity: str) -> Published | None:
-        """Return the newest member of one entity (its absolute IRI), or None."""
+        """Return the newest member of one entity (its absolute IRI), which may be its deletion, or None."""
         ...
 
 

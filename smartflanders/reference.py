@@ -18,7 +18,7 @@ from ingest.check import fields_of
 from ingest.conversions import known_units
 from ingest.schema import source_schema
 from ldes_server.app import create_app
-from ldes_server.declaration import NAMES, OPTIONS
+from ldes_server.declaration import OPTIONS, fitting
 from ldes_server.declaration_schema import stream_schema
 from ldes_server.digests import GENESIS, PER_PART, sign
 from ldes_server.latest_shelf import LATEST_LIMIT
@@ -35,7 +35,6 @@ from streams.record import Reason
 from streams.settings import SETTINGS
 from vocab.flat import compile_flat
 from vocab.model import Field, Model, load_model, model_names
-from vocab.places import places
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 # Help texts are wrapped here, whatever the terminal of who writes the pages.
@@ -245,9 +244,7 @@ def stream_files() -> str:
 
 
 def _divisible(model: Model) -> Sequence[str]:
-    known = places(model).values()
-    fitting = [[f"`{place.name}`" for place in known if place.kind in NAMES[kind]] for kind in OPTIONS]
-    return (model.name, *(", ".join(names) for names in fitting))
+    return (model.name, *(", ".join(f"`{name}`" for name in fitting(kind, model)) for kind in OPTIONS))
 
 
 def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[str, Any]]:

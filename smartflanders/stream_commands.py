@@ -13,7 +13,7 @@ import orjson
 
 from ldes_server.declaration import SUFFIX
 from ldes_server.declaration_schema import stream_schema
-from ldes_server.definition import definition_text
+from ldes_server.definition import ByLatest, definition_text
 from ldes_server.fragmentations import compile_view
 from ldes_server.model import Published, Stream, Trail
 from smartflanders.pilots import load_plan
@@ -71,6 +71,9 @@ def explain(stream: Stream) -> Iterator[str]:
     for name, view in stream.views.items():
         definition = definition_text(view)
         yield f"{stream.name}/{name}: {definition}"
+        if isinstance(view, ByLatest):
+            yield "  example on a page of entities, until a newer version of its entity takes its place"
+            continue
         for trail in compile_view(definition, stream.model).trails(member, body):
             yield f"  example in {'.'.join(step.key for step in trail)}: {_common(trail)}"
 

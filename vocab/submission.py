@@ -25,6 +25,7 @@ from vocab.lexical import canonical_double
 from vocab.literals import fault_of
 from vocab.model import Kind, Model
 from vocab.terms import RDF_TYPE, SH, TREE, XSD_DOUBLE
+from vocab.versions import FINAL_KEY, TRANSACTION_KEY
 
 # The media types taken; JSON-LD becomes N-Quads first, by the reference processor.
 SYNTAXES: Mapping[str, RdfFormat] = {
@@ -43,7 +44,7 @@ _RELATIVE = frozenset({"text/turtle", "application/trig"})
 # Members validated at once: most of the work of a validation is the same for one as for many.
 _CHUNK = 250
 _MEMBER = f"{TREE}member"
-_OURS = frozenset({"generatedAtTime", "sequence"})
+_OURS = frozenset({"generatedAtTime", "sequence", TRANSACTION_KEY, FINAL_KEY})
 
 # URL -> the document, for the contexts that JSON-LD names by address.
 Loader = Callable[[str], Mapping[str, Any]]

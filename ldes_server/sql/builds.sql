@@ -20,7 +20,7 @@ FOR UPDATE OF v
 
 -- name: history
 -- The next members of a stream from a sequence number on.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members
 WHERE stream = $1 AND sequence >= $2 ORDER BY sequence LIMIT $3
 
 -- name: fill_view

@@ -25,16 +25,16 @@ SELECT id, count, published_at, position, first, views FROM ldes.streams WHERE n
 -- name: newest
 -- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to
 -- the higher sequence number. Read back from the rows just copied: two thirds of the time of sending them as arrays.
-INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude)
-SELECT stream, entity, sequence, observed_at, longitude, latitude
+INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude, deleted)
+SELECT stream, entity, sequence, observed_at, longitude, latitude, deleted
 FROM (
-    SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at, longitude, latitude FROM ldes.members
+    SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at, longitude, latitude, deleted FROM ldes.members
     WHERE stream = $1 AND sequence >= $2
     ORDER BY entity, observed_at DESC, sequence DESC
 ) AS offered
 ON CONFLICT (stream, entity) DO UPDATE SET
     sequence = excluded.sequence, observed_at = excluded.observed_at,
-    longitude = excluded.longitude, latitude = excluded.latitude
+    longitude = excluded.longitude, latitude = excluded.latitude, deleted = excluded.deleted
 WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
 
 -- name: advance
@@ -57,7 +57,7 @@ WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY 
 
 -- name: leaf
 -- The members of a range of sequence numbers, in order.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence >= $2 AND sequence < $3
 ORDER BY sequence
 
@@ -100,15 +100,15 @@ RETURNING true
 
 -- name: member
 -- The member with an identity.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body FROM ldes.members
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = $2
 
 -- name: latest
--- The newest member of each entity, newest observation first.
-SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+-- The newest member of each entity, newest observation first; of deleted ones only where they are asked for.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM (
     SELECT stream, sequence, observed_at FROM ldes.latest
-    WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+    WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND ($3 OR NOT deleted)
     ORDER BY observed_at DESC, sequence DESC
     LIMIT $2
 ) AS newest
@@ -116,13 +116,13 @@ JOIN ldes.members AS m USING (stream, sequence)
 ORDER BY m.observed_at DESC, m.sequence DESC
 
 -- name: states
--- The newest member of each entity behind an entity, of those observed at or after a moment if there is one, in the
--- order of the entities: the key of ldes.latest, so a page is read as far as it goes.
-SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+-- The newest member of each entity that is not deleted, behind an entity, of those observed at or after a moment if there
+-- is one, in the order of the entities: the key of ldes.latest, so a page is read as far as it goes.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM (
     SELECT stream, sequence FROM ldes.latest
     WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
-        AND entity > $2 AND ($3::timestamptz IS NULL OR observed_at >= $3)
+        AND entity > $2 AND ($3::timestamptz IS NULL OR observed_at >= $3) AND NOT deleted
     ORDER BY entity
     LIMIT $4
 ) AS newest
@@ -131,11 +131,11 @@ ORDER BY m.entity
 
 -- name: states_within
 -- The same, of those between two latitudes and in one of two ranges of longitudes.
-SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM (
     SELECT stream, sequence FROM ldes.latest
     WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
-        AND entity > $2 AND ($3::timestamptz IS NULL OR observed_at >= $3)
+        AND entity > $2 AND ($3::timestamptz IS NULL OR observed_at >= $3) AND NOT deleted
         AND (longitude BETWEEN $5 AND $6 OR longitude BETWEEN $7 AND $8) AND latitude BETWEEN $9 AND $10
     ORDER BY entity
     LIMIT $4
@@ -151,8 +151,8 @@ WHERE held.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND held.longi
     AND member.stream = held.stream AND member.sequence = held.sequence AND member.longitude IS NOT NULL
 
 -- name: latest_of
--- The newest member of one entity.
-SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+-- The newest member of one entity, a deletion too.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM ldes.latest AS newest
 JOIN ldes.members AS m USING (stream, sequence)
 WHERE newest.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND newest.entity = $2
@@ -173,7 +173,7 @@ ON CONFLICT DO NOTHING
 -- name: after
 -- The members that come next behind a sequence number, in order: at most so many, and no more once the bodies before
 -- one have so many bytes. The length of a body is known without reading it.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, body
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body
 FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence) - octet_length(body) AS before
     FROM (
