@@ -168,6 +168,17 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The keys of buckets to look into: of some the `whole`, everything at and below it, of others their `own` members.
+
+    None of both is everything: the question is too wide for anything but the root itself.
+    """
+
+    whole: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One link on the way down a view: to the child with this `key`, made of letters, digits, `-` and `_`.
 

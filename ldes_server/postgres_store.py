@@ -12,13 +12,12 @@ from typing import Any, Self
 from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, LogView, leaf
-from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
 from ldes_server.rows import copy_members, head_of, published
-from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger

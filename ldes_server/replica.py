@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
-from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState
-from ldes_server.searches import Wanted
+from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState, Wanted
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
-from ldes_server.searches import Wanted
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.selection import Selection
 
 
