@@ -200,6 +200,9 @@ class Crawl:
             if known is not None:
                 if known[0] in self._state.ancestors(page.id):
                     self._note(f"{found.url} links {node}, which is above it: the feed goes in a circle (TREE-21)")
+                elif known[1] == page.id:
+                    # The bound of a page that grows may grow with it; an old one would close it too early.
+                    self._state.bound(known[0], self._order.upper(relations, page.upper))
                 continue
             if self._wish.query.prunes(relations, self._about):
                 continue

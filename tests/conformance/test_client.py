@@ -239,6 +239,18 @@ async def test_cli_08_immutable_pages_are_asked_once(feed: FeedServer, tmp_path:
     assert [feed.paths().count(f"/feed/{number}") for number in range(5)] == [1, 1, 1, 1, 2]
 
 
+async def test_cli_08_a_bound_that_grows_keeps_its_page_open(feed: FeedServer, tmp_path: Path) -> None:
+    """CLI-08: a page whose upper bound is raised while others are read beyond the old one is looked at again."""
+    feed.documents = {"/feed": Document(trig=ROOT + window("/a", 0, 1) + link("/b"))}
+    feed.documents |= {"/a": plain(0, 1, final=False), "/b": plain(1, final=False)}
+    await copy(f"{feed.base}/feed", tmp_path)
+    feed.documents["/feed"] = Document(trig=ROOT + window("/a", 0, 9) + link("/b"))
+    feed.documents["/b"] = plain(5, final=False)
+    await copy(f"{feed.base}/feed", tmp_path)
+    feed.documents["/a"] = plain(0, 1, 7, final=False)
+    assert sorted((await copy(f"{feed.base}/feed", tmp_path)).numbers) == [0, 1, 5, 7]
+
+
 async def test_cli_08_nothing_else_closes_a_page(feed: FeedServer, tmp_path: Path) -> None:
     """CLI-08: `immutable false`, the triple about another page and a long max-age leave a page open."""
     trig = "<> a tree:Node ; ldes:immutable false . </feed/other> ldes:immutable true .\n"
