@@ -1,4 +1,4 @@
-"""Two LDES clients that nobody here wrote, from npm; and a proxy that makes them ask for the format we choose."""
+"""Three clients that nobody here wrote, from npm; and a proxy that makes them ask for the format we choose."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from aiohttp import ClientSession, DummyCookieJar, web
 
 from tests.support.packages import UnavailableError, installed, refuse
 
-# Each in a folder of its own: the older client's components loader reads every package beside it.
-REFERENCE, OLDER = "ldes-client", "actor-init"
+# Each in a folder of its own: the components loader of the older two reads every package beside it.
+REFERENCE, OLDER, TRAVERSAL = "ldes-client", "actor-init", "comunica"
 _BINARIES = {REFERENCE: "ldes-client", OLDER: "actor-init-ldes-client"}
 _RUN_WITHIN = 240.0
 # Belong to one connection, not to what is handed on.
@@ -45,6 +45,19 @@ def run_reference(url: str, *, state: Path | None = None, tree: bool = False) ->
 def run_older(url: str) -> str:
     """Replicate a feed once with actor-init-ldes-client; return the triples it prints."""
     return _run([str(client(OLDER)), "--disableSynchronization", "true", "--mimeType", "application/n-quads", url])
+
+
+def run_traversal(*urls: str) -> list[str]:
+    """Ask Comunica, which follows the TREE links from each address, for all it finds; return N-Triples for each."""
+    try:
+        folder = installed(TRAVERSAL)
+    except UnavailableError as error:
+        refuse(str(error))
+    with tempfile.TemporaryDirectory() as out:
+        files = [Path(out) / str(number) for number in range(len(urls))]
+        pairs = [text for pair in zip(urls, files, strict=True) for text in map(str, pair)]
+        _run(["node", str(folder / "traverse.cjs"), *pairs])
+        return [file.read_text("utf-8") for file in files]
 
 
 def _run(command: list[str]) -> str:

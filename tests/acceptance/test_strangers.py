@@ -1,0 +1,133 @@
+"""Clients that nobody here wrote, on a stream with four views and late data: what they copy is what the ledger says."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from smartflanders.embedded import EmbeddedPostgres
+from streams.record import format_time
+from tests.conftest import make_database
+from tests.support import crawl
+from tests.support.clients import run_older, run_reference, run_traversal
+from tests.support.cluster import until
+from tests.support.copies import check_parts, published, same, sequences
+from tests.support.graphs import Node, members, parse
+from tests.support.latecomers import NAMES, Latecomers
+
+pytestmark = pytest.mark.slow
+
+# A car park says something new every two minutes.
+_RECENT = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """What was there when a client stopped: how many members, and what it printed of each view and where it kept state."""
+
+    count: int
+    printed: Mapping[str, str]
+    states: Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """The stream when everything is told: the members of its history, by their IRI."""
+
+    scene: Latecomers
+    half: Half
+    members: Mapping[str, Node]
+
+
+def each_view(work: Callable[[str], str]) -> dict[str, str]:
+    """Do something for the history and every view, two at a time: these programs mostly compute."""
+    with ThreadPoolExecutor(2) as threads:
+        return dict(zip(NAMES, threads.map(work, NAMES), strict=True))
+
+
+@pytest.fixture(scope="module")
+def scene(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Latecomers]:
+    """Start a city and a platform for the module."""
+    dsn = make_database(postgres, f"strangers_{uuid.uuid4().hex}")
+    with Latecomers(tmp_path_factory.mktemp("strangers"), dsn) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def half(scene: Latecomers, tmp_path_factory: pytest.TempPathFactory) -> Half:
+    """Let the city tell some hours until its time is ours, and a client read that far and keep its state."""
+    until(lambda: scene.newest()[1] > format_time(datetime.now(UTC) - _RECENT), within=60)
+    verdict = scene.rest()
+    assert verdict.faultless, verdict
+    states = {name: tmp_path_factory.mktemp("states") / name for name in NAMES}
+    return Half(
+        count=verdict.members,
+        printed=each_view(lambda name: run_reference(scene.roots[name], state=states[name], tree=True)),
+        states=states,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(scene: Latecomers, half: Half) -> Whole:
+    """Let the city tell more, some of it late, and compare all that is published with the ledger."""
+    before = scene.newest()
+    scene.collect()
+    until(lambda: scene.newest()[0] > before[0] + 20 and scene.newest()[1] > before[1], within=180)
+    verdict = scene.rest()
+    assert verdict.faultless, verdict
+    return Whole(scene=scene, half=half, members=published(scene.roots["log"]))
+
+
+def test_the_stream_is_worth_reading(whole: Whole) -> None:
+    """There are several pages, members in time and late ones, windows that have closed and some that have not."""
+    assert len(whole.members) > whole.half.count > 250
+    found: dict[tuple[bool, bool], int] = {(late, final): 0 for late in (False, True) for final in (False, True)}
+    for page in crawl.crawl(whole.scene.roots["by-minute"]):
+        found["/late" in page.url, page.final] += len(page.document.get("member", []))
+    assert all(found.values()), found
+
+
+def test_every_view_is_the_whole_history(whole: Whole) -> None:
+    """Each of the four views shows exactly the members of the history, late ones and all, and says the same of them."""
+    roots = json.loads(crawl.fetch(whole.scene.roots["log"])[0])["views"]
+    assert set(roots) == set(whole.scene.roots.values()) - {whole.scene.roots["log"]}
+    for name in NAMES:
+        same(published(whole.scene.roots[name]), whole.members)
+
+
+def test_the_reference_client_copies_every_view(whole: Whole) -> None:
+    """ldes-client prints each member of the history and of each view once, with all that is said of it."""
+    for printed in each_view(lambda name: run_reference(whole.scene.roots[name], tree=True)).values():
+        same(members(parse(printed)), whole.members)
+        assert sorted(sequences(printed)) == list(range(len(whole.members)))
+
+
+def test_a_client_saved_half_way_finds_exactly_the_rest(whole: Whole) -> None:
+    """ldes-client with its state from before prints all that was told since, whichever view it reads, late or not."""
+    half = whole.half
+    after = each_view(lambda name: run_reference(whole.scene.roots[name], state=half.states[name], tree=True))
+    for name in NAMES:
+        before = members(parse(half.printed[name]))
+        assert set(sequences(half.printed[name])) == set(range(half.count))
+        assert set(sequences(after[name])) - set(range(half.count)) == set(range(half.count, len(whole.members)))
+        same(before | members(parse(after[name])), whole.members)
+
+
+def test_the_older_client_copies_every_view(whole: Whole) -> None:
+    """actor-init prints each member of the history and of each view, and of each all but what it is known to drop."""
+    for printed in each_view(lambda name: run_older(whole.scene.roots[name])).values():
+        assert sorted(sequences(printed)) == list(range(len(whole.members)))
+        check_parts(members(parse(printed)), whole.members)
+
+
+def test_link_traversal_finds_every_member_from_every_root(whole: Whole) -> None:
+    """Comunica, told to follow TREE links from a root, finds each member with all that is said of it, and no other."""
+    for text in run_traversal(*whole.scene.roots.values()):
+        same(members(parse(text)), whole.members)
