@@ -5,6 +5,7 @@ PORT ?= 8080
 KAFKA_PORT ?= 9092
 DATA ?= .data
 MINUTES ?= 60
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: help up kafka test quick failures endure check bench docs lock clean
@@ -27,9 +28,9 @@ up: .venv/run.stamp ## start the platform with its demo city: make up PORT=8123 
 kafka: .venv/run.stamp ## start an Apache Kafka for trying things, until Ctrl-C: make kafka KAFKA_PORT=9092 KAFKA_VERSION=3.9.2
 	@KAFKA_PORT=$(KAFKA_PORT) KAFKA_VERSION=$(KAFKA_VERSION) exec $(BIN)/python -m tests.support.broker
 
-test: .venv/dev.stamp ## run everything that guards the code: checks, then all tests
+test: .venv/dev.stamp ## run everything that guards the code: checks, then all tests: make test WORKERS=4
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -m "not benchmark"
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not benchmark"
 
 quick: .venv/dev.stamp ## run the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow and not benchmark"

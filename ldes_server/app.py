@@ -16,13 +16,12 @@ from ldes_server.activities import feed_stream
 from ldes_server.answers import answer, answer_document, is_canonical, raw_path, see_other, variant_of
 from ldes_server.bucket_view import DEEPEST
 from ldes_server.coverage import Coverage
-from ldes_server.descriptions import FEED_NAME
+from ldes_server.descriptions import RESERVED
 from ldes_server.documents import HTML, Document, documentation, model_document, site_catalogue, vocabulary
 from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.latest_shelf import LatestShelf
-from ldes_server.links import plain_address
 from ldes_server.live import Hub
 from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
@@ -34,19 +33,19 @@ from ldes_server.negotiate import (
     STATE_TYPES,
     with_graphs,
 )
+from ldes_server.page_query import read_page_query
 from ldes_server.plain_shelf import PlainShelf
 from ldes_server.posting import post
 from ldes_server.problems import Problem, on_fault, on_http_error, on_problem, on_store_error, unknown
-from ldes_server.query import read_query
+from ldes_server.query import Query, read_query
 from ldes_server.render import member_iri
 from ldes_server.responses import ReadyCache
+from ldes_server.search_shelf import SearchShelf
 from ldes_server.shelf import Missing, Shelf, Store
-from ldes_server.state_query import PARAMETERS, asked_format, media_of, openapi_of, selection_of
+from ldes_server.state_query import PARAMETERS, media_of, openapi_of, selection_of
 from streams.errors import ConfigError, StoreError
 from streams.errors import Problem as Fault
 
-# First path segments that are ours; a stream of that name could not be reached.
-RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id", FEED_NAME})
 # Requests in work at once, the fast lane's not counted; the next one is told to come back (HTTP-12).
 CONCURRENCY = 512
 
@@ -64,6 +63,7 @@ class Site:
         self.streams = {stream.name: stream for stream in streams}
         self.plain = PlainShelf(shelf)
         self.latest = LatestShelf(shelf)
+        self.searches = SearchShelf(shelf)
         self.base_url = base_url
         self.metrics = metrics
         self.catalogue = site_catalogue(streams, base_url)
@@ -186,7 +186,19 @@ async def view(request: Request, stream: str, view: str, site: Here) -> Response
     site.stream(stream)
     if not _NAME.fullmatch(view):
         raise unknown("view", view, await site.shelf.views(stream), prefix=f"/{stream}/")
-    return await _page(request, site, stream, PageId(view=view))
+    asked = await site.searches.asked(stream, view, request.scope["query_string"])
+    if asked is None:
+        return await _page(request, site, stream, PageId(view=view))
+    variant = variant_of(request, site.offers(stream, tuple(PAGE_FORMS)))
+    if not asked.query.is_canonical:
+        return _canonical(site, PageId(view=view), stream, asked.query)
+    if asked.is_too_wide:
+        root = site.base_url + PageId(view=view).path(stream)
+        return see_other(root, max_age=int(site.stream(stream).max_age.total_seconds()))
+    ready = await site.searches.page(stream, asked, variant)
+    if isinstance(ready, Missing):
+        raise unknown("view", view, await site.shelf.views(stream), prefix=f"/{stream}/")
+    return answer(request, ready)
 
 
 async def bucket(request: Request, place: BucketHere, site: Here) -> Response:
@@ -318,7 +330,11 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/{stream}/digests/{part}", digest_part, "The digests of a thousand closed pages, a line each (NDJSON)"),
     ("/{stream}/members/{path:path}", member, "One member; it never changes"),
     ("/{stream}/entities/{path:path}", entity, "One entity: leads to its newest member"),
-    ("/{stream}/{view}", view, "The root of another view: the same members by time, place, property or prefix"),
+    (
+        "/{stream}/{view}",
+        view,
+        "The root of another view: the same members by time (?at=), tile (?z=&x=&y=), property or prefix",
+    ),
     ("/{stream}/{view}/{build}/{bucket}", bucket, "A bucket of a view: what is in it and below it"),
     ("/{stream}/{view}/{build}/{bucket}/group/{level}/{index}", group, "Some of the buckets below a bucket"),
     ("/{stream}/{view}/{build}/{bucket}/{level}/{index}", bucket_page, "A page of a bucket's members"),
@@ -326,17 +342,17 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
 
 
 async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Response:
-    named = asked_format(request.scope["query_string"])
-    if named and page_id.view != VIEW:
-        raise Problem(400, "only the history has plain forms", fix=f"read /{name}/log?format={PLAIN[named].value}")
-    types = PAGE_TYPES if page_id.view == VIEW else tuple(PAGE_FORMS)
-    variant = variant_of(request, site.offers(name, types), named)
-    shelf = site.plain if variant.media in PLAIN else site.shelf
-    ready = await shelf.page(name, page_id, variant)
-    if isinstance(ready, PageId):
-        # Plain forms are read from leaf to leaf; which one is the oldest moves with retention.
-        address = plain_address(ready, PLAIN[variant.media], frame=site.shelf.frames[name])
-        return see_other(address, max_age=int(site.stream(name).max_age.total_seconds()))
+    asked, odd = read_page_query(request.scope["query_string"], page_id)
+    variant = variant_of(request, site.offers(name, PAGE_TYPES), asked.media)
+    if odd is not None:
+        return _canonical(site, page_id, name, odd)
+    if variant.media in PLAIN:
+        ready = await site.plain.page(name, page_id, variant, asked.within)
+    else:
+        ready = await site.shelf.page(name, page_id, variant)
+    if isinstance(ready, str):
+        # Plain forms are read from leaf to leaf; which one is the first moves with retention, and with what comes.
+        return see_other(ready, max_age=int(site.stream(name).max_age.total_seconds()))
     if ready is Missing.GONE:
         what = "view" if page_id.is_root else "page"
         raise Problem(410, f"this {what} is no longer kept", fix=_from_root(name, page_id))
@@ -345,6 +361,11 @@ async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Res
             raise unknown("view", page_id.view, await site.shelf.views(name), prefix=f"/{name}/")
         raise _no_page(name)
     return answer(request, ready)
+
+
+def _canonical(site: Site, page_id: PageId, name: str, query: Query) -> Response:
+    kept = {"cache-control": "public, max-age=3600"}
+    return RedirectResponse(f"{site.base_url}{page_id.path(name)}?{query.canonical}", 308, headers=kept)
 
 
 def _from_root(name: str, page_id: PageId) -> str:

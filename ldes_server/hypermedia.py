@@ -11,10 +11,11 @@ from ldes_server.log_view import VIEW
 from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
 from ldes_server.plain import FIXED
-from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
+from ldes_server.render import IS_PART_OF, LDES, TREE, XSD, Frame
+from ldes_server.search_forms import HYDRA, Variable, render_form
+from ldes_server.searches import Search
 from vocab.flat import compile_flat
 
-HYDRA = "http://www.w3.org/ns/hydra/core#"
 DCTERMS = "http://purl.org/dc/terms/"
 
 _LINK = {"@type": "@id"}
@@ -64,10 +65,13 @@ _ROOT_WORDS: dict[str, Any] = {
 }
 
 
-def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
+def describe(
+    stream: Stream, base_url: str, views: Sequence[str] = (), searches: Mapping[str, Search] | None = None
+) -> Frame:
     """Render a stream's constants; `base_url` is the public address, absolute, without a slash at the end.
 
-    `views` are the names of all views that have a root now, the chronological one included.
+    `views` are the names of all views that have a root now, the chronological one included, and `searches` what those
+    beside it can be asked for.
     """
     iri = f"{base_url}/{stream.name}"
     model = stream.model
@@ -86,7 +90,10 @@ def describe(stream: Stream, base_url: str, views: Sequence[str] = ()) -> Frame:
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
         },
-        searches={VIEW: _time_search(iri, stream.timestamp_path)},
+        searches={
+            VIEW: _log_search(iri, stream.timestamp_path),
+            **{name: search.render(f"{iri}/{name}") for name, search in (searches or {}).items()},
+        },
         prefixes=model.writer.prefixes,
         writer=model.writer,
         views=tuple(views),
@@ -123,39 +130,13 @@ def _line_facts(stream: Stream, iri: str) -> bytes:
     return "\n".join(lines).encode() + b"\n" + stream.model.shape.ntriples.rstrip(b"\n") + b"\n"
 
 
-def _time_search(iri: str, path: str) -> Mapping[Form, bytes]:
-    """Render the form that leads from a time to the page of the log that holds it (TREE-41, TREE-44).
+def _log_search(iri: str, path: str) -> Mapping[Form, bytes]:
+    """Render the form that leads from a time to the page of the log that holds it (TREE-44).
 
-    It expands to the address that entry.py answers with a redirect. A form of tiles belongs to a view of tiles.
+    It expands to the address that entry.py answers with a redirect.
     """
-    template = f"{iri}?at={{at}}"
-    form = {
-        "@type": "IriTemplate",
-        "template": template,
-        "variableRepresentation": f"{HYDRA}BasicRepresentation",
-        "mapping": {
-            "@type": "IriTemplateMapping",
-            "variable": "at",
-            "property": f"{TREE}timeQuery",
-            "path": path,
-            "required": True,
-        },
-    }
-    lines = "\n".join(
-        (
-            f"<{iri}/{VIEW}> <{TREE}search> _:search .",
-            f"_:search <{RDF_TYPE}> <{HYDRA}IriTemplate> .",
-            f"_:search <{HYDRA}template> {_text(template)} .",
-            f"_:search <{HYDRA}variableRepresentation> <{HYDRA}BasicRepresentation> .",
-            f"_:search <{HYDRA}mapping> _:searchat .",
-            f"_:searchat <{RDF_TYPE}> <{HYDRA}IriTemplateMapping> .",
-            f'_:searchat <{HYDRA}variable> "at" .',
-            f"_:searchat <{HYDRA}property> <{TREE}timeQuery> .",
-            f"_:searchat <{TREE}path> <{path}> .",
-            f'_:searchat <{HYDRA}required> "true"^^<{XSD}boolean> .\n',
-        )
-    ).encode()
-    return {Form.JSONLD: b'"search":%s,' % orjson.dumps(form), Form.TURTLE: lines, Form.NTRIPLES: lines}
+    variable = Variable(name="at", property=f"{TREE}timeQuery", path=(path,))
+    return render_form(f"{iri}/{VIEW}", f"{iri}?at={{at}}", [variable])
 
 
 def _polling(stream: Stream) -> int:

@@ -20,9 +20,13 @@ def link_header(links: Iterable[tuple[str, str]], extra: Iterable[str] = ()) -> 
     return ((b"link", ", ".join(values).encode("ascii")),) if values else ()
 
 
-def plain_address(page_id: PageId, form: PlainForm, *, frame: Frame) -> str:
-    """Return the absolute address of a page in a plain form."""
-    return f"{frame.base}{page_id.path(frame.stream)}?format={form.value}"
+def plain_address(page_id: PageId, form: PlainForm, *, frame: Frame, within: str = "") -> str:
+    """Return the absolute address of a page in a plain form; `within` is the bucket that a walk stays in."""
+    return frame.base + page_id.path(frame.stream) + _query(form, within)
+
+
+def _query(form: PlainForm, within: str) -> str:
+    return f"?within={within}&format={form.value}" if within else f"?format={form.value}"
 
 
 def context_link(form: PlainForm, *, frame: Frame) -> tuple[str, ...]:
@@ -39,6 +43,24 @@ def final_links(leaf: PageId, media: str, *, frame: Frame) -> Headers:
 def open_links(leaf: PageId, media: str, *, first: PageId, frame: Frame) -> Headers:
     """Return the links of the open leaf: the last one there is, so no `next`; `first` is the oldest that lives."""
     return _links(leaf, media, [("first", first), ("last", leaf)], frame)
+
+
+def walk_links(page_id: PageId, media: str, *, onward: str, within: str, frame: Frame) -> Headers:
+    """Return the links of a page of a view: `onward` is the path of the page behind it, empty at the end of the walk.
+
+    `first` is where the walk begins: the root, or the node of the bucket that it stays `within`.
+    """
+    form = PLAIN[media]
+    start = PageId(view=page_id.view, build=page_id.build, bucket=within) if within else PageId(view=page_id.view)
+    links = [("self", plain_address(page_id, form, frame=frame, within=within))]
+    if page_id.index:
+        before = replace(page_id, index=page_id.index - 1)
+        links.append(("prev", plain_address(before, form, frame=frame, within=within)))
+    if onward:
+        links.append(("next", frame.base + onward + _query(form, within)))
+    links.append(("first", plain_address(start, form, frame=frame)))
+    links.append(("canonical", frame.base + page_id.path(frame.stream)))
+    return link_header(links, context_link(form, frame=frame))
 
 
 def _links(leaf: PageId, media: str, more: list[tuple[str, PageId]], frame: Frame) -> Headers:

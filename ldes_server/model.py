@@ -98,6 +98,8 @@ class PageId:
     (`2026.11.23`, `8-131-85`); level -1 is then the bucket's own node, and levels below that are groups of its children
     (level -2: group `index` of 64, -3: of 64 times 64); `ROOT_GROUPS` stands for the root as the owner of groups. A view
     that is built anew has a new `build`, so no address ever shows other final content.
+
+    A `query` at a view's own address names what a search of the view found: no page of the view, but a way into it.
     """
 
     view: str = "log"
@@ -105,11 +107,12 @@ class PageId:
     index: int = 0
     build: int = 0
     bucket: str = ""
+    query: str = ""
 
     @property
     def is_root(self) -> bool:
         """Whether this is the view's root."""
-        return self.level < 0 and not self.bucket
+        return self.level < 0 and not self.bucket and not self.query
 
     @property
     def place(self) -> str:
@@ -119,7 +122,7 @@ class PageId:
     def path(self, stream: str) -> str:
         """Return the path below the public address: `/gent-parking/log/0/17`, `/gent-parking/by-day/1/2026.11/0/3`."""
         if self.level == -1:
-            return f"/{stream}/{self.place}"
+            return f"/{stream}/{self.place}" + (f"?{self.query}" if self.query else "")
         if self.level < -1:
             return f"/{stream}/{self.place}/group/{-1 - self.level}/{self.index}"
         return f"/{stream}/{self.place}/{self.level}/{self.index}"
@@ -187,6 +190,18 @@ class Page:
     version: int
     relations: tuple[Relation, ...] = ()
     members: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A page of members with the one that comes behind it in the walk through its view (`postgres_walks.py`).
+
+    `onward` is None at the end of the walk. `settled` says that `onward` stays what it is for ever.
+    """
+
+    page: Page
+    onward: PageId | None
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

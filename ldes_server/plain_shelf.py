@@ -1,14 +1,18 @@
-"""The shelf's plain forms: leaves of the history as NDJSON, GeoJSON and CSV, and the way from any page to a leaf."""
+"""The shelf's plain forms: leaves of the history as NDJSON, GeoJSON and CSV, and the way from any page to a leaf.
+
+Views with buckets have theirs in plain_views.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ldes_server.links import final_links, open_links
+from ldes_server.links import final_links, open_links, plain_address
 from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, PageId, Published, Stream
 from ldes_server.negotiate import PLAIN, QUERIED, PlainForm
 from ldes_server.plain import render_plain
+from ldes_server.plain_views import PlainViews
 from ldes_server.responses import FOR_EVER, Ready, Variant, make_ready, mutable
 from ldes_server.shelf import Missing, Shelf
 
@@ -16,7 +20,7 @@ _QUERIES = {media: query for query, media in QUERIED.items()}
 
 
 class PlainShelf:
-    """Hands out the chronological view in plain forms, over a `shelf` whose memories it shares.
+    """Hands out every view in plain forms, the chronological one itself, over a `shelf` whose memories it shares.
 
     Only leaves have a body. Root and inner nodes lead to the oldest living leaf below them, and each leaf to the next
     by its Link header, so that a reader who follows links has the whole history. The leaf behind the last member is
@@ -25,14 +29,17 @@ class PlainShelf:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+        self._views = PlainViews(shelf)
 
-    async def page(self, name: str, page_id: PageId, variant: Variant) -> Ready | PageId | Missing:
-        """Hand out a leaf, or name the leaf that a root or inner node leads to."""
+    async def page(self, name: str, page_id: PageId, variant: Variant, within: str = "") -> Ready | str | Missing:
+        """Hand out a leaf, or the address of the leaf that a root or inner node leads to."""
         path = page_id.path(name).encode()
         if variant.named:
             path += b"?" + _QUERIES[variant.media]
-        if (ready := self._shelf.cache.get(path, variant.media, variant.gzip)) is not None:
+        if not within and (ready := self._shelf.cache.get(path, variant.media, variant.gzip)) is not None:
             return ready
+        if page_id.view != VIEW:
+            return await self._views.page(name, page_id, variant, within)
         stream = self._shelf.streams[name]
         view = _view(stream, await self._shelf.head(name))
         if not _exists(view, page_id):
@@ -41,7 +48,9 @@ class PlainShelf:
             if not _exists(view, page_id):
                 return Missing.NEVER
         if page_id.level != 0:
-            return _first_leaf(view, page_id) or Missing.GONE
+            first = _first_leaf(view, page_id)
+            frame = self._shelf.frames[name]
+            return plain_address(first, PLAIN[variant.media], frame=frame) if first else Missing.GONE
         if view.is_final(page_id):
             return await self._final(stream, page_id, variant, path)
         return await self._open(stream, view, page_id, variant)
@@ -62,7 +71,7 @@ class PlainShelf:
         self._shelf.cache.put(path, variant, ready)
         return ready
 
-    async def _open(self, stream: Stream, view: LogView, leaf: PageId, variant: Variant) -> Ready | PageId | Missing:
+    async def _open(self, stream: Stream, view: LogView, leaf: PageId, variant: Variant) -> Ready | str | Missing:
         key, version = (stream.name, "plain", leaf, variant), (view.count, view.first)
         if (shown := self._shelf.current.get(key, version)) is not None:
             return shown

@@ -12,11 +12,13 @@ from typing import Any, Self
 from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.database import Database, identity, translated
 from ldes_server.log_view import VIEW, LogView, leaf
-from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
 from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
+from ldes_server.postgres_walks import Walks
 from ldes_server.rows import copy_members, head_of, published
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
@@ -58,6 +60,7 @@ class PostgresStore:
         self._poll = poll.total_seconds()
         self._placer = Placer()
         self._view_pages = ViewPages(self.database)
+        self._walks = Walks(self.database)
         self.builds = Builds(self.database, self._placer, lock=QUERIES["lock"], announce=QUERIES["announce"])
 
     async def __aenter__(self) -> Self:
@@ -146,6 +149,18 @@ class PostgresStore:
         rows = await self.database.rows("times", stream.name, edges) if edges else []
         times = {row["sequence"]: row["published_at"] for row in rows}
         return view.node(page_id, times) if len(times) == len(set(edges)) else None
+
+    async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
+        """Return a page of a bucket's members and the one behind it, or None."""
+        return await self._walks.leaf(stream, page_id)
+
+    async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
+        """Return the first page of members at or below a root, node or group, itself while there are none, or None."""
+        return await self._walks.first_leaf(stream, page_id)
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to where the answer to a search of a view may be, or None."""
+        return await self._walks.found(stream, page_id, wanted)
 
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
         """Return the body kept for a final page in this form under this public address, or None."""

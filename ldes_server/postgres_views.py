@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from ldes_server.bucket_view import GROUP, BucketView, Child, Group, read_bounds
 from ldes_server.database import Database
-from ldes_server.model import ROOT_GROUPS, Page, PageId, Stream, ViewState
+from ldes_server.log_view import FINAL_VERSION
+from ldes_server.model import ROOT_GROUPS, Page, PageId, Relation, Stream, ViewState
 from ldes_server.rows import published
 from streams.queries import load_queries
 
@@ -31,32 +33,42 @@ class ViewPages:
 
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return a page of the live build or of one that was retired a moment ago, or None."""
-        if page_id.build > _INTEGER or (page_id.index + 1) * stream.page_size > _FARTHEST or page_id.level > GROUP:
-            return None
-        async with (
-            self._database.connection(f"page {page_id.path(stream.name)}") as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            key = "" if page_id.bucket == ROOT_GROUPS else page_id.bucket
-            row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, page_id.view, page_id.build, key)
-            if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1):
+        async with reading(self._database, stream, page_id) as found:
+            if found is None:
                 return None
-            reading = _Reading(connection, stream, row, page_id)
             if page_id.level >= 0:
-                return await reading.members()
-            return await (reading.node() if page_id.level == -1 else reading.group())
+                return await found.members()
+            return await (found.node() if page_id.level == -1 else found.group())
 
 
-class _Reading:
+@asynccontextmanager
+async def reading(database: Database, stream: Stream, page_id: PageId) -> AsyncIterator[Reading | None]:
+    """Open a snapshot to read a page in; None where there is no such bucket, and none of that build."""
+    if page_id.build > _INTEGER or (page_id.index + 1) * stream.page_size > _FARTHEST or page_id.level > GROUP:
+        yield None
+        return
+    async with (
+        database.connection(f"page {page_id.path(stream.name)}") as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        key = "" if page_id.bucket == ROOT_GROUPS else page_id.bucket
+        row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, page_id.view, page_id.build, key)
+        if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1):
+            yield None
+        else:
+            yield Reading(connection, stream, row, page_id)
+
+
+class Reading:
     """One page being read: the bucket `row` it is of, within the connection's snapshot."""
 
     def __init__(self, connection: Any, stream: Stream, row: Any, page_id: PageId) -> None:
-        self._connection = connection
-        self._row = row
+        self.connection = connection
+        self.row = row
         self._id = page_id
         bucket = "" if page_id.bucket == ROOT_GROUPS else page_id.bucket
         node = PageId(view=page_id.view, build=row["build"] if bucket else 0, bucket=bucket)
-        self._view = BucketView(
+        self.view = BucketView(
             node=node,
             build=row["build"],
             size=stream.page_size,
@@ -68,40 +80,54 @@ class _Reading:
         )
 
     async def members(self) -> Page | None:
-        view, page_id = self._view, self._id
+        """Return the page of members, or the node above such pages; None where there is no such page."""
+        view, page_id = self.view, self._id
         if not view.has_members(page_id):
             return None
         if page_id.level > 0:
             times = await self._times(view.edges(page_id))
             return None if times is None else view.inner(page_id, times)
         places = view.places(page_id)
-        bucket = (self._row["stream"], self._row["view"], self._row["number"])
-        rows = await self._connection.fetch(QUERIES["bucket_members"], *bucket, places.start, places.stop)
+        bucket = (self.row["stream"], self.row["view"], self.row["number"])
+        rows = await self.connection.fetch(QUERIES["bucket_members"], *bucket, places.start, places.stop)
         return view.leaf(page_id, [published(row) for row in rows])
 
-    async def node(self) -> Page | None:
-        view = self._view
-        times = await self._times(view.edges(view.node))
-        if times is None:
+    def empty(self) -> Page | None:
+        """Return the page behind the last full one, which has no members yet; None where this is another page."""
+        view, page_id = self.view, self._id
+        if not page_id.index or page_id.index * view.size != view.count:
             return None
-        return view.root_page(view.pages(view.node, times), await self._below(range(view.children), view.group_level()))
+        return Page(id=page_id, final=view.closed, version=FINAL_VERSION if view.closed else view.version)
+
+    async def node(self) -> Page | None:
+        """Return the node of the bucket; None when members it speaks of are not kept any more."""
+        view, own = self.view, await self.own()
+        if own is None:
+            return None
+        return view.root_page(own, await self._below(range(view.children), view.group_level()))
+
+    async def own(self) -> Sequence[Relation] | None:
+        """Return the links of the node to its own pages; None when members they speak of are not kept any more."""
+        times = await self._times(self.view.edges(self.view.node))
+        return None if times is None else self.view.pages(self.view.node, times)
 
     async def group(self) -> Page | None:
-        ranks = self._view.ranks(self._id)
+        """Return the group of the bucket's children; None where there is no such group."""
+        ranks = self.view.ranks(self._id)
         if not ranks:
             return None
-        return self._view.group_page(self._id, await self._below(ranks, -2 - self._id.level))
+        return self.view.group_page(self._id, await self._below(ranks, -2 - self._id.level))
 
     async def _below(self, ranks: range, level: int) -> Sequence[Child] | Sequence[Group]:
         """Read what is at these ranks: the children, or groups of them of this level."""
         if not ranks:
             return ()
-        span = (self._row["view"], self._row["number"], ranks.start, ranks.stop)
-        newest = self._row["newest"]
+        span = (self.row["view"], self.row["number"], ranks.start, ranks.stop)
+        newest = self.row["newest"]
         if level:
-            rows = await self._connection.fetch(QUERIES["bucket_groups"], *span, GROUP**level, newest)
+            rows = await self.connection.fetch(QUERIES["bucket_groups"], *span, GROUP**level, newest)
             return [Group(**row) for row in rows]
-        children = await self._connection.fetch(QUERIES["child_buckets"], *span, newest)
+        children = await self.connection.fetch(QUERIES["child_buckets"], *span, newest)
         return [
             Child(key=row["key"], bounds=read_bounds(row["bounds"]), total=row["total"], closed=bool(row["closed"]))
             for row in children
@@ -111,8 +137,8 @@ class _Reading:
         """Return the publication times at places of the bucket; None when a member is not kept any more."""
         if not places:
             return {}
-        bucket = (self._row["stream"], self._row["view"], self._row["number"])
-        rows = await self._connection.fetch(QUERIES["bucket_times"], *bucket, places)
+        bucket = (self.row["stream"], self.row["view"], self.row["number"])
+        rows = await self.connection.fetch(QUERIES["bucket_times"], *bucket, places)
         times = {row["place"]: row["published_at"] for row in rows}
         return times if len(times) == len(set(places)) else None
 

@@ -18,6 +18,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)
 
 TIME_FORM = "a time with its zone (RFC 3339), as in 2026-11-23T08:00:00Z"
 PLACE_FORM = f"{TIME_FORM}, or a sequence number, as in 1234"
+WITHIN_FORM = "the key of the page's own bucket or of one above it, as in 2026.11.23; beside format only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
-from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -44,6 +45,25 @@ class ReplicaStore:
         page = await self._replica.page(stream, page_id)
         if page is None or (not page.final and page.version < self._least(stream.name, page_id)):
             return await self._primary.page(stream, page_id)
+        return page
+
+    async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
+        """Return a page of members of the replica, or the primary's where that one lacks it or is behind what was told."""
+        leaf = await self._replica.leaf(stream, page_id)
+        if leaf is None or (not leaf.page.final and leaf.page.version < self._least(stream.name, page_id)):
+            return await self._primary.leaf(stream, page_id)
+        return leaf
+
+    async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
+        """Return the first page below a node, as the primary knows where the replica has no such node, or no page."""
+        found = await self._replica.first_leaf(stream, page_id)
+        return await self._primary.first_leaf(stream, page_id) if found in (None, page_id) else found
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return what a search finds in the replica, or in the primary where that one is behind what was told."""
+        page = await self._replica.found(stream, page_id, wanted)
+        if page is None or page.version < self._least(stream.name, page_id):
+            return await self._primary.found(stream, page_id, wanted)
         return page
 
     async def views(self, stream: str) -> Sequence[ViewState]:

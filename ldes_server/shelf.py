@@ -16,7 +16,8 @@ from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
-from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline
+from ldes_server.searches import Search, search_of
+from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
@@ -29,7 +30,7 @@ CACHE_BYTES = 64 * 1024 * 1024
 _Version = tuple[int, int, int]
 
 
-class Store(PageStore, MemberStore, Timeline, History, Ledger, Protocol):
+class Store(PageStore, Walk, MemberStore, Timeline, History, Ledger, Protocol):
     """What the web side needs of a store."""
 
 
@@ -52,6 +53,7 @@ class _Views:
 
     version: int
     states: Mapping[tuple[str, int], ViewState]
+    searches: Mapping[str, Search]
     frame: Frame
 
     def readable(self) -> set[tuple[str, int]]:
@@ -149,7 +151,7 @@ class Shelf:
         """Hand out a page of a view with buckets: what exists and what is final only the store knows."""
         head = await self.head(stream.name)
         views = await self._views_at(stream, head)
-        if not page_id.is_root and views.gone(page_id):
+        if await self.is_gone(stream.name, page_id):
             return Missing.GONE
         key = (page_id.path(stream.name).encode(), variant)
         if (shown := self.current.get(key, _version(head))) is not None:
@@ -162,14 +164,31 @@ class Shelf:
             return self._hold(page_id.path(stream.name), variant, body)
         page = await self.store.page(stream, page_id)
         if page is None:
-            views = await self._views_at(stream, await self.head(stream.name, fresh=True))
-            return Missing.GONE if views.gone(page_id) else Missing.NEVER
+            return await self.missing(stream.name, page_id)
         if page.final:
             return await self._final(stream, page_id, variant, page=page)
         ready = make_ready(render_page(page, form, frame=views.frame), variant, cache_control=mutable(stream.max_age))
         self.current.put(key, _version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
+
+    async def version(self, name: str) -> _Version:
+        """Return what answers that may change depend on, as of at most `HEAD_MAX_AGE` ago."""
+        return _version(await self.head(name))
+
+    async def is_gone(self, name: str, page_id: PageId) -> bool:
+        """Whether there was such a page of a view, and readers had their time to finish with it."""
+        views = await self._views_at(self.streams[name], await self.head(name))
+        return not page_id.is_root and views.gone(page_id)
+
+    async def missing(self, name: str, page_id: PageId) -> Missing:
+        """Say why the store has no such page of a view."""
+        views = await self._views_at(self.streams[name], await self.head(name, fresh=True))
+        return Missing.GONE if views.gone(page_id) else Missing.NEVER
+
+    async def search(self, name: str, view: str) -> Search | None:
+        """Return what a view can be asked for, or None."""
+        return (await self._views_at(self.streams[name], await self.head(name))).searches.get(view)
 
     async def views(self, name: str) -> Sequence[str]:
         """Return the names of the views that have a root now, the chronological one first."""
@@ -180,13 +199,15 @@ class Shelf:
         known = self._views.get(stream.name)
         if known is None or known.version != head.views:
             states = await self.store.views(stream.name)
-            live = sorted(state.name for state in states if state.state == "live")
+            live = {state.name: state.definition for state in states if state.state == "live"}
+            searches = {name: it for name in sorted(live) if (it := search_of(live[name], stream.model))}
             before, known = (
                 known,
                 _Views(
                     version=head.views,
                     states={(state.name, state.build): state for state in states},
-                    frame=describe(stream, self._base_url, (VIEW, *live)),
+                    searches=searches,
+                    frame=describe(stream, self._base_url, (VIEW, *sorted(live)), searches),
                 ),
             )
             self._views[stream.name] = known

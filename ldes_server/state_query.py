@@ -10,7 +10,8 @@ from urllib.parse import quote
 from ldes_server.box import Box
 from ldes_server.negotiate import FORMATS
 from ldes_server.problems import Problem
-from ldes_server.query import PLACE_FORM, TIME_FORM, read_moment, read_query
+from ldes_server.query import PLACE_FORM, TIME_FORM, WITHIN_FORM, read_moment
+from ldes_server.searches import TileSearch, TimeSearch
 from ldes_server.selection import Selection
 
 _LISTED = ", ".join(FORMATS)
@@ -36,6 +37,10 @@ ASKED: Mapping[str, Mapping[str, str]] = {
     "/{stream}/log": {"format": FORMAT_FORM},
     "/{stream}/log/{level}/{index}": {"format": FORMAT_FORM},
     "/{stream}/latest": PARAMETERS,
+    "/{stream}/{view}": {**TimeSearch.forms, **TileSearch.forms, "format": FORMAT_FORM},
+    "/{stream}/{view}/{build}/{bucket}": {"format": FORMAT_FORM},
+    "/{stream}/{view}/{build}/{bucket}/group/{level}/{index}": {"format": FORMAT_FORM},
+    "/{stream}/{view}/{build}/{bucket}/{level}/{index}": {"within": WITHIN_FORM, "format": FORMAT_FORM},
 }
 
 
@@ -47,18 +52,6 @@ def openapi_of(address: str) -> Mapping[str, Any]:
             for name, form in ASKED.get(address, {}).items()
         ]
     }
-
-
-def asked_format(raw: bytes) -> str | None:
-    """Return the media type that the query of a page's address names; None where it names none.
-
-    Raises:
-        Problem: 400 where the format is none of ours, or something else stands beside it.
-
-    """
-    if b"format=" not in raw:
-        return None
-    return media_of(read_query(raw, {"format": FORMAT_FORM}).values)
 
 
 def media_of(values: Mapping[str, str]) -> str | None:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ldes_server.model import Head, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 
 
@@ -93,6 +94,28 @@ class PageStore(Protocol):
 
     async def views(self, stream: str) -> Sequence[ViewState]:
         """Return every build of the stream's views there ever was, oldest first; it changes with `Head.views`."""
+        ...
+
+
+class Walk(Protocol):
+    """From page of members to page of members through a view with buckets. Raises `StoreError`."""
+
+    async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
+        """Return a page of a bucket's members and the one behind it, or None when there is no such page (yet).
+
+        The page behind a full one is there before its first member is, empty, so that the full one may name it for ever.
+        """
+        ...
+
+    async def first_leaf(self, stream: Stream, page_id: PageId) -> PageId | None:
+        """Return the first page of members at or below a root, node or group; itself while there are no members.
+
+        None when there is no such node (yet).
+        """
+        ...
+
+    async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
+        """Return the page of links to where the answer to a search of a view may be; None when there is no such view."""
         ...
 
 

@@ -18,7 +18,8 @@ from streams.postgres_log import PostgresLog
 from streams.record import members_topic, raw_topic, rejected_topic, state_topic
 from streams.settings import Settings
 
-_KAFKA = "kafka://"
+# What SF_LOG begins with for a log on Kafka.
+KAFKA = "kafka://"
 # A start that cannot work shall end while somebody still looks; closing may take some seconds more.
 _ANSWER_WITHIN = timedelta(seconds=8)
 
@@ -34,7 +35,7 @@ async def open_log(settings: Settings, dsn: str, *, kept: Mapping[str, timedelta
         ConfigError: with every fault of every topic.
 
     """
-    if not settings.log.startswith(_KAFKA):
+    if not settings.log.startswith(KAFKA):
         async with PostgresLog(dsn) as log:
             yield log
         return
@@ -52,7 +53,7 @@ async def require_log(settings: Settings, *, kept: Mapping[str, timedelta]) -> N
         ConfigError: within 15 seconds; it cannot be reached, refuses who asks, or has a wrong topic.
 
     """
-    if not settings.log.startswith(_KAFKA):
+    if not settings.log.startswith(KAFKA):
         return
     options = replace(kafka_options(settings), patience=_ANSWER_WITHIN)
     try:
@@ -66,7 +67,7 @@ async def require_log(settings: Settings, *, kept: Mapping[str, timedelta]) -> N
 def kafka_options(settings: Settings) -> KafkaOptions:
     """Take what concerns Kafka out of the settings."""
     return KafkaOptions(
-        servers=settings.log.removeprefix(_KAFKA),
+        servers=settings.log.removeprefix(KAFKA),
         user=settings.kafka_user,
         password=settings.kafka_password,
         mechanism=settings.kafka_mechanism,

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from ingest.connector import HttpPollOptions
 from ingest.source import Source, load_source
-from ldes_server.app import RESERVED
 from ldes_server.declaration import SUFFIX, Declaration, declared_stream, load_declaration
+from ldes_server.descriptions import RESERVED
 from ldes_server.model import Stream
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model

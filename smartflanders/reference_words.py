@@ -229,10 +229,15 @@ database at most once a minute, and exact as of then. `/catalogue-feed` is the h
 a member for each description that was created, updated or deleted, in JSON-LD, TriG and N-Quads. Times, boxes and lags move
 all the time; they are in the catalogue only and make no activity.
 
-Pages of the history and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
+Pages of every view and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
 and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
-`first` and `last` but no `next`: poll that one. `self` is the address in this form, `canonical` the one for all forms. A line
+`first` and `last` but no `next`: poll that one. In the other views the walk is depth first: a bucket's own pages, oldest first,
+then the buckets below it in the order in which they came into being. Roots, nodes and groups answer 303 to the first page at
+or below them. From a root the walk is the whole view, from a node only its bucket: `?within=2026.11.23&format=csv` stays in
+`2026.11.23`. A page without `next` is the end of the walk; `first` leads back to where it began. A member with several values is
+in several buckets, and comes once in each. A final page is kept for ever once the page behind it is settled, that is, nothing
+can come between them any more; until then it is asked again like an open one. `self` is the address in this form, `canonical` the one for all forms. A line
 of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org/ns/json-ld#context"` names.
 
 `/{{stream}}/latest` shows the newest state of every entity in the order of their IRIs, {limit} at most, then `rel="next"`.
@@ -261,6 +266,21 @@ and the texts as they are.
 `/{{stream}}?since=2026-11-23T08:00:00Z` leads to the page with the first member published then or later, `?at=` to the page with
 the last one published until then, `?since=1234` to the page with that `sequence`. A place that is not published yet leads to
 the root, one that is no longer kept to the oldest page. The root offers `?at=` as a search form (`tree:search`).
+
+The root of a view by time offers `?at=`, of a view by tile `?z=&x=&y=`, a slippy tile of any zoom (`y` counts from the north). The
+answer, 200, is a page of links into the view from which every member that satisfies the form is reached, and few others:
+
+| Asked for | Leads to |
+|---|---|
+| a time | its window, the same window among the late ones, and `none`: members whose time has no zone may be meant |
+| a tile of a zoom of the view | this tile, the own members of the tiles around it (what crosses an edge inside them), and `none` |
+| a deeper tile than the view has | the deepest tile around it, and the same |
+| a tile between two zooms | the tiles of the next zoom inside it, if these are 64 at most, and the same; else the tile around it |
+| a tile coarser than the view has | the tiles inside it, if these are 64 at most, and `none`; else 303 to the root |
+
+A bucket that does not exist is left out, so a time or a tile where nothing is leads to `none` or nowhere. In a view that is
+nested, `?at=` works where the outer part is by time; where it is by tile, only its coarsest zoom is told apart. `none` is where
+members are that say no time or no place, or one that no relation can tell.
 
 | Status | When |
 |---|---|

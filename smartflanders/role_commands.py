@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import gc
 import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,6 @@ from typing import Any
 
 import uvloop
 
-from ldes_server.postgres_store import PostgresStore
-from ldes_server.replica import ReplicaStore
-from ldes_server.serve import Address, WatchedStore, serve
-from smartflanders.door import open_door
 from smartflanders.health import health_door
 from smartflanders.logs_of import kept_for, require_log
 from smartflanders.options import add_pilots
@@ -161,27 +156,21 @@ async def _serve(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     await require_database(settings)
     if settings.database_read_url is not None:
         await _require("SF_DATABASE_READ_URL", settings.database_read_url)
-    await _answer(plan, settings, stop=stop, ready=lambda: _say(f"ready {settings.base_url}/"))
+    await _answer(plan, settings, stop=stop, ready=f"ready {settings.base_url}/")
     return 0
 
 
 async def _web(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     die_with_parent()
-    await _answer(_plan(arguments), load_settings(os.environ), stop=stop, ready=lambda: _say("listening"))
+    await _answer(_plan(arguments), load_settings(os.environ), stop=stop, ready="listening")
     return 0
 
 
-async def _answer(plan: Plan, settings: Settings, *, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    async with AsyncExitStack() as stack:
-        open_store = partial(PostgresStore, base_url=settings.base_url)
-        primary = await stack.enter_async_context(open_store(database(settings)))
-        store: WatchedStore = primary
-        if settings.database_read_url is not None:
-            replica = await stack.enter_async_context(open_store(settings.database_read_url))
-            store = ReplicaStore(primary, replica)
-        door = await stack.enter_async_context(open_door(plan, settings, database(settings), primary))
-        address = Address(host=settings.host, port=settings.port, base_url=settings.base_url, door=door)
-        await serve(plan.streams, store, address=address, stop=stop, ready=ready)
+async def _answer(plan: Plan, settings: Settings, *, stop: asyncio.Event, ready: str) -> None:
+    # The web framework is a third of what a process of ours loads; only those that answer readers need it.
+    from smartflanders.answering import answer_readers  # noqa: PLC0415
+
+    await answer_readers(plan, settings, database(settings), stop=stop, ready=lambda: _say(ready))
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:

@@ -164,6 +164,13 @@ class KafkaLog:
             )
         return max(found[partition].offset - 1, -1) if partition in found else -1
 
+    async def topics(self) -> frozenset[str]:
+        """Return the names of the topics of this platform, without their prefix (see KeptLog)."""
+        with translated("list topics"):
+            names = await self._call(self._admin.list_topics)
+        prefix = self._options.prefix
+        return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
     async def expire(self, topic: str, older_than: timedelta, *, done: int | None = None) -> int:
         """Drop the entries older than this, never the newest one nor one after `done`; return how many there were.
 

@@ -51,6 +51,10 @@ class Log(Protocol):
 class KeptLog(Log, Protocol):
     """A Log that drops what is old when it is told to; who runs a platform runs this too."""
 
+    async def topics(self) -> frozenset[str]:
+        """Return the names of the topics that have come into being."""
+        ...
+
     async def expire(self, topic: str, older_than: timedelta, *, done: int | None = None) -> int:
         """Drop the entries older than this, never the newest one, and return how many there were.
 

@@ -204,6 +204,11 @@ class PostgresLog:
             number = await connection.fetchval(QUERIES["committed"], group, topic)
         return -1 if number is None else int(number)
 
+    async def topics(self) -> frozenset[str]:
+        """Return the names of all topics (see KeptLog)."""
+        async with self._connection("list topics") as connection:
+            return frozenset(row["name"] for row in await connection.fetch(QUERIES["topics"]))
+
     async def expire(self, topic: str, older_than: timedelta, *, done: int | None = None) -> int:
         """Drop the entries older than this, never the newest one, and return how many there were.
 

@@ -21,12 +21,39 @@ from smartflanders.embedded import EmbeddedPostgres
 from streams.kafka_options import KafkaOptions
 from streams.migrate import migrate
 from tests.support.broker import OLDEST, Guard, Kafka, KafkaUnavailableError
+from tests.support.sharing import Parts, begin_with_long
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the failure tests (tests/failures) try as hard as docs/reliability.md says."""
     parser.addoption("--long", action="store_true", help="run the failure tests in their long form: half an hour")
     parser.addoption("--minutes", type=float, default=60.0, help="begin no further kill of a row after so long")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Parts:
+    """Share the tests among workers by whole modules."""
+    return Parts(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with what takes long."""
+    if hasattr(config, "workerinput"):
+        begin_with_long(items)
+
+
+class FailedAtOnce:
+    """Names a test that fails when it fails, not only at the end of the run."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a line of its own."""
+        if report.failed:
+            self._terminal.write(f"\nFAILED in {report.when}: {report.nodeid}\n", red=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
         top = Path(tempfile.mkdtemp(prefix="sf-tests-"))
         config.option.basetemp = top / "run"
         config.add_cleanup(partial(shutil.rmtree, top, ignore_errors=True))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Name failures as they come, where there is somebody to read: not in workers."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(terminal, pytest.TerminalReporter):
+        session.config.pluginmanager.register(FailedAtOnce(terminal))
 
 
 def _run(work: Coroutine[Any, Any, object]) -> None:

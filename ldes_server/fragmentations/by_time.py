@@ -48,6 +48,11 @@ class TimeFragmentation:
         # In the order found, each window once.
         return tuple(dict.fromkeys(self._trail(raw, member.published_at) for _, raw in found)) or (NONE,)
 
+    def ways(self, text: str) -> tuple[Trail, ...]:
+        """Return every way that a member with this time may go, whenever it is published."""
+        window = self._window((text if _UTC.fullmatch(text) else _in_utc(text))[: self._cut])
+        return (NONE,) if window is None else window[1:]
+
     def _trail(self, raw: object, published_at: datetime) -> Trail:
         if type(raw) is not str:
             return NONE

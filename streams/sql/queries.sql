@@ -10,6 +10,10 @@ RETURNING id, next - $2 AS first, date_trunc('milliseconds', clock_timestamp()) 
 -- Bring a topic into being; one that exists stays as it is.
 INSERT INTO log.topics (name) VALUES ($1) ON CONFLICT (name) DO NOTHING
 
+-- name: topics
+-- Every topic there is.
+SELECT name FROM log.topics
+
 -- name: end
 -- The number of the newest entry, -1 for an empty topic; no row for a topic nobody wrote to.
 SELECT next - 1 FROM log.topics WHERE name = $1

@@ -11,6 +11,8 @@ import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
 from tests.conformance.kit import Site, two_streams
+from tests.support.site_of_views import Views
+from tests.support.views import make_stream
 
 # Ten pages of ten, three nodes of four times four, one open leaf: three levels below the root.
 STILL = 10 * 4 * 4 + 10 * 4 * 2 + 10 * 3 + 7
@@ -46,3 +48,24 @@ def growing(database_url: str) -> Iterator[Site]:
     """Run a site of the test's own, empty, to publish to."""
     with Site(database_url, two_streams()) as running:
         yield running
+
+
+def _filled(site: Views) -> Views:
+    site.declare(site.stream)
+    site.publish(80)
+    site.publish(70)
+    return site
+
+
+@pytest.fixture(scope="session")
+def still(postgres: EmbeddedPostgres) -> Iterator[Views]:
+    """Run a site with 150 members in every view, that holds still for all tests."""
+    with Views(database_of_site(postgres, "conformance_views"), make_stream()) as running:
+        yield _filled(running)
+
+
+@pytest.fixture
+def moving(database_url: str) -> Iterator[Views]:
+    """Run a site with 150 members in every view, the test's own."""
+    with Views(database_url, make_stream()) as running:
+        yield _filled(running)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from rdflib.term import Node
 from ldes_server.model import Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.serve import Address, serve
+from tests.support.running import free_port
 from vocab.model import Model, load_model
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -144,7 +144,7 @@ class Site:
     """The running site. `get` is a client that follows nothing and decodes nothing."""
 
     def __init__(self, dsn: str, streams: Iterable[Stream]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.streams = {stream.name: stream for stream in streams}
         self._dsn = dsn
@@ -288,10 +288,3 @@ def _connection(port: int) -> Iterator[http.client.HTTPConnection]:
         yield connection
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -73,6 +73,14 @@ async def test_offsets_are_dense_from_zero_in_order_of_append(log: KeptLog) -> N
     assert values(entries) == ["a", "b", "c"]
 
 
+async def test_topics_are_those_that_came_into_being(log: KeptLog) -> None:
+    """A topic is listed by its own name once it was used, and asking brings none into being."""
+    assert TOPIC not in await log.topics()
+    await log.append(TOPIC, records("a"))
+    assert TOPIC in await log.topics()
+    assert "members.other" not in await log.topics()
+
+
 async def test_an_empty_append_returns_the_last_offset(log: KeptLog) -> None:
     """Appending nothing changes nothing and returns the newest offset, -1 for an empty topic."""
     assert await log.append(TOPIC, []) == -1

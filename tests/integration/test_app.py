@@ -13,7 +13,8 @@ import httptools
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from ldes_server.app import RESERVED, create_app
+from ldes_server.app import create_app
+from ldes_server.descriptions import RESERVED
 from ldes_server.gate import Gate
 from ldes_server.serve import Address, serve
 from streams.errors import ConfigError
@@ -110,7 +111,7 @@ def test_the_lane_knows_formats_in_addresses(site: Site, name: str) -> None:
         time.sleep(0.1)
     assert lane_hits(site) == before + 3
     assert site.get(f"{FINAL}?format={name}&x=1").status == 400
-    assert site.get(f"{FINAL}?x={name}").body == site.get(FINAL).body
+    assert site.get(f"{FINAL}?x={name}").status == 400
 
 
 def test_openapi_names_the_parameters(site: Site) -> None:

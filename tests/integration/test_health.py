@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 
 from smartflanders.health import health_door
 from streams.errors import ConfigError
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.support.running import free_port
 
 
 async def ask(port: int, request: bytes) -> bytes:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
@@ -209,14 +210,14 @@ class Kafka:
         self, folder: Path, *, size: int = 1, port: int = 0, version: str | None = None, guard: Guard | None = None
     ) -> None:
         libraries = classpath(version or chosen_version())
-        ports = _free_ports(2 * size)
+        ports = free_ports(2 * size)
         if port:
             ports[0] = port
         self._guard = guard
         self._properties = _properties(ports[:size], ports[size:])
         self.guarded: Mapping[str, str] = {}
         if guard is not None:
-            doors = zip(_GUARDED, _free_ports(len(_GUARDED)), strict=True)
+            doors = zip(_GUARDED, free_ports(len(_GUARDED)), strict=True)
             self.guarded = {kind: f"127.0.0.1:{door}" for kind, door in doors}
             self._properties |= _guarded(guard)
         self.brokers = tuple(
@@ -309,18 +310,6 @@ def _guarded(guard: Guard) -> dict[str, str]:
         "super.users": f"User:ANONYMOUS;User:{next(iter(guard.users))}",
         **logins,
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ask the system for ports; held all at once, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _die_with_parent() -> None:

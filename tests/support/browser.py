@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.packages import UnavailableError, installed, refuse
+from tests.support.packages import UnavailableError, alone, installed, refuse
 
 CHROMIUM = "chromium"
 _INSTALLED = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -76,24 +76,28 @@ def _carried() -> Browser:
         raise UnavailableError(f"the package's browser is for Linux on x86_64, this is {' on '.join(system)}")
     package = installed(CHROMIUM)
     folder = package / "unpacked"
-    if not folder.exists():
-        making = package / "unpacking"
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir()
-        parts = package / "node_modules" / "@sparticuz" / "chromium" / "bin"
-        command = ["node", "-e", _UNPACK, str(parts), str(making), _PROGRAM, *_ARCHIVES]
-        subprocess.run(command, check=True, timeout=300)
-        for name in _ARCHIVES:
-            with tarfile.open(making / name) as archive:
-                archive.extractall(making, filter="data")
-            (making / name).unlink()
-        (making / _PROGRAM).chmod(0o755)
-        making.rename(folder)
+    with alone(CHROMIUM):
+        if not folder.exists():
+            _unpack(package / "node_modules" / "@sparticuz" / "chromium" / "bin", folder)
     fonts = folder / "fonts.conf"
     fonts.write_text(_FONTS.format(folder), "utf-8")
     return Browser(
         program=folder / _PROGRAM, environ={"LD_LIBRARY_PATH": str(folder / "lib"), "FONTCONFIG_FILE": str(fonts)}
     )
+
+
+def _unpack(parts: Path, folder: Path) -> None:
+    making = folder.with_name("unpacking")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    command = ["node", "-e", _UNPACK, str(parts), str(making), _PROGRAM, *_ARCHIVES]
+    subprocess.run(command, check=True, timeout=300)
+    for name in _ARCHIVES:
+        with tarfile.open(making / name) as archive:
+            archive.extractall(making, filter="data")
+        (making / name).unlink()
+    (making / _PROGRAM).chmod(0o755)
+    making.rename(folder)
 
 
 @contextmanager

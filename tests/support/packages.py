@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +23,19 @@ class UnavailableError(Exception):
     """The package cannot be had here; the message says why."""
 
 
+@contextmanager
+def alone(name: str) -> Iterator[Path]:
+    """Give the folder of tests/clients/NAME in the cache, while no other process of ours makes anything in it.
+
+    Two runs of the suite, or two workers of one, must not install into each other.
+    """
+    folder = ROOT / ".cache" / "clients" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 def installed(name: str) -> Path:
     """Return the folder in which tests/clients/NAME is installed, made anew when its lock has changed.
 
@@ -32,13 +48,13 @@ def installed(name: str) -> Path:
         raise UnavailableError(f"{' and '.join(absent)} not found: install Node.js 20")
     files = sorted((ROOT / "tests" / "clients" / name).iterdir())
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    folder = ROOT / ".cache" / "clients" / name
-    stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        _install(folder, files)
-        stamp.write_text(wanted, "utf-8")
-    return folder
+    with alone(name) as folder:
+        stamp = folder / "installed"
+        if not stamp.exists() or stamp.read_text("utf-8") != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            _install(folder, files)
+            stamp.write_text(wanted, "utf-8")
+        return folder
 
 
 def _install(folder: Path, files: list[Path]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shlex
@@ -26,6 +28,8 @@ from streams.errors import ConfigError
 from streams.record import Payload, Reason
 from streams.settings import SETTINGS
 from tests.conformance.kit import Site, two_streams
+from tests.support import views
+from tests.support.site_of_views import Views
 from vocab.model import load_model, model_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -332,6 +336,20 @@ def test_the_lines_script_reads_everything_and_then_what_comes(site: Site, tmp_p
             assert [json.loads(running.stdout.readline())["sequence"] for _ in range(30)] == list(range(97, 127))
         finally:
             running.kill()
+
+
+def test_the_table_script_reads_a_view_and_a_bucket(database_url: str, tmp_path: Path) -> None:
+    """The lines of the page make one table of a whole view, and of one bucket of it, with the columns once."""
+    file = tmp_path / "table.py"
+    file.write_text(marked(FOLLOW, "table")[0], "utf-8")
+    with Views(database_url, views.make_stream()) as site:
+        site.declare(site.stream)
+        site.publish(60)
+        for view, count in (("by-hour?", 60), ("by-operator/1/none?", len(range(0, 60, 11)))):
+            command = [sys.executable, str(file), f"{site.base}/{views.NAME}/{view}format=csv"]
+            done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+            rows = list(csv.DictReader(io.StringIO(done.stdout.decode(), newline=""), strict=True))
+            assert len({row["sequence"] for row in rows}) == len(rows) == count
 
 
 def test_the_javascript_reads_everything(site: Site, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ldes_server.box import Box
 from ldes_server.model import Published
 from ldes_server.problems import Problem
 from ldes_server.selection import Selection
-from ldes_server.state_query import asked_format, media_of, query_of, selection_of
+from ldes_server.state_query import media_of, query_of, selection_of
 from streams.record import Point
 
 _IRIS = st.from_regex(r"https://example\.org/[a-zé%&=#+?,:/]{0,12}", fullmatch=True)
@@ -97,23 +97,6 @@ def test_unescaped_plus_signs_are_understood() -> None:
     assert selection_of({"entity": "https://example.org/a b"}).entity == "https://example.org/a+b"
     found = selection_of({"since": "2026-11-23T21:00:00 01:00"}).since
     assert found == datetime(2026, 11, 23, 20, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("raw", "media"),
-    [(b"", None), (b"x=1", None), (b"format=csv", "text/csv"), (b"format=ndjson", "application/x-ndjson")],
-)
-def test_a_page_may_be_asked_for_by_format(raw: bytes, media: str | None) -> None:
-    """The format of a page's address decides; without one the Accept header does."""
-    assert asked_format(raw) == media
-
-
-@pytest.mark.parametrize("raw", [b"format=pdf", b"format=csv&x=1", b"format=csv&format=geojson", b"format="])
-def test_formats_of_pages_that_are_refused(raw: bytes) -> None:
-    """An unknown format, two of them, and anything beside it are 400."""
-    with pytest.raises(Problem) as refused:
-        asked_format(raw)
-    assert refused.value.status == 400
 
 
 @pytest.mark.parametrize(
