@@ -40,7 +40,7 @@ class Latecomers:
 
     def __init__(self, folder: Path, dsn: str, *, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.port, self._city = free_port(), free_port()
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.account = Account(file=folder / "ledger.ndjson")
         self._pilot = folder / "pilot"
@@ -64,15 +64,14 @@ class Latecomers:
             shutil.copyfile(PARKING / name, self._pilot / name)
         self.declare("")
         try:
-            self.start()
-            # Last of all, so that its hours begin when somebody asks.
-            now = datetime.now(UTC)
-            clock = [f"--start={format_time(now - _BACK)}", f"--epoch={format_time(now)}", f"--speed={_SPEED}"]
-            where = [f"--port={self._city}", f"--ledger={self.account.file}"]
+            start = format_time(datetime.now(UTC) - _BACK)
+            clock = [f"--start={start}", "--patient", f"--speed={_SPEED}"]
+            told = f"--ledger={self.account.file}"
             self._running["simulate"] = Started(
-                self.folder, "simulate", "--lanes=0", *clock, *where, "--fault=late", environ={}
+                self.folder, "simulate", "--lanes=0", *clock, told, "--fault=late", environ={}
             )
-            self._running["simulate"].ready()
+            self._origin = self._running["simulate"].ready()
+            self.start()
             self.collect()
         except BaseException:
             self.__exit__()
@@ -107,7 +106,7 @@ class Latecomers:
             self._running.pop(name).stop()
 
     def _start(self, name: str, *arguments: str) -> Started:
-        where = (f"--origin=http://127.0.0.1:{self._city}", f"--speed={_ASKED}", f"--pilot={self._pilot}")
+        where = (f"--origin={self._origin}", f"--speed={_ASKED}", f"--pilot={self._pilot}")
         return Started(self.folder, name, *where, *arguments, environ=self._environ)
 
     def rest(self) -> Verdict:
