@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,11 +42,30 @@ class Half:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """The stream when everything is told: the members of its history, by their IRI."""
+    """The stream when everything is told: its members by their IRI, as the history and each view show them.
 
-    scene: Latecomers
-    half: Half
-    members: Mapping[str, Node]
+    `came` counts the members that by-minute shows below `late`, and in windows that have closed since they came.
+    """
+
+    count: int
+    views: Mapping[str, Mapping[str, Node]]
+    came: Mapping[str, int]
+    linked: AbstractSet[str]
+
+    @property
+    def members(self) -> Mapping[str, Node]:
+        """The members of the history."""
+        return self.views["log"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """What clients printed of the history and of each view when everything was told."""
+
+    reference: Mapping[str, str]
+    saved: Mapping[str, str]
+    older: Mapping[str, str]
+    traversal: Mapping[str, str]
 
 
 def each_view(work: Callable[[str], str]) -> dict[str, str]:
@@ -86,54 +106,68 @@ def whole(scene: Latecomers, half: Half) -> Whole:
     until(lambda: scene.newest()[0] > before[0] + NEW and scene.newest()[1] > before[1], within=180)
     verdict = scene.rest()
     assert verdict.faultless, verdict
-    return Whole(scene=scene, half=half, members=published(scene.roots["log"]))
-
-
-def test_the_stream_is_worth_reading(whole: Whole) -> None:
-    """The history has several pages; by minute there are members that came in time, in windows since closed, and late."""
-    assert len(whole.members) > whole.half.count > FULL
-    found = {"late": 0, "closed": 0}
-    for page in crawl.crawl(whole.scene.roots["by-minute"]):
+    came = {"late": 0, "closed": 0}
+    for page in crawl.crawl(scene.roots["by-minute"]):
         kind = "late" if "/late" in page.url else "closed" if page.final else ""
-        found[kind] = found.get(kind, 0) + len(page.document.get("member", []))
-    assert found["late"] > FULL, found
-    assert found["closed"] > 0, found
+        came[kind] = came.get(kind, 0) + len(page.document.get("member", []))
+    return Whole(
+        count=verdict.members,
+        views={name: published(root) for name, root in scene.roots.items()},
+        came=came,
+        linked=set(json.loads(crawl.fetch(scene.roots["log"])[0])["views"]),
+    )
 
 
-def test_every_view_is_the_whole_history(whole: Whole) -> None:
+@pytest.fixture(scope="module")
+def copies(scene: Latecomers, half: Half, whole: Whole) -> Copies:
+    """Let every client read the history and every view."""
+    roots = scene.roots
+    return Copies(
+        reference=each_view(lambda name: run_reference(roots[name], tree=True)),
+        saved=each_view(lambda name: run_reference(roots[name], state=half.states[name], tree=True)),
+        older=each_view(lambda name: run_older(roots[name])),
+        traversal=dict(zip(NAMES, run_traversal(*roots.values()), strict=True)),
+    )
+
+
+def test_the_stream_is_worth_reading(half: Half, whole: Whole) -> None:
+    """The history has several pages; by minute there are members that came in time, in windows since closed, and late."""
+    assert whole.count > half.count > FULL
+    assert whole.came["late"] > 0
+    assert whole.came["closed"] > 0
+
+
+def test_every_view_is_the_whole_history(scene: Latecomers, whole: Whole) -> None:
     """Each of the four views shows exactly the members of the history, late ones and all, and says the same of them."""
-    roots = json.loads(crawl.fetch(whole.scene.roots["log"])[0])["views"]
-    assert set(roots) == set(whole.scene.roots.values()) - {whole.scene.roots["log"]}
-    for name in NAMES:
-        same(published(whole.scene.roots[name]), whole.members)
+    assert len(whole.members) == whole.count
+    assert whole.linked == set(scene.roots.values()) - {scene.roots["log"]}
+    for shown in whole.views.values():
+        same(shown, whole.members)
 
 
-def test_the_reference_client_copies_every_view(whole: Whole) -> None:
+def test_the_reference_client_copies_every_view(whole: Whole, copies: Copies) -> None:
     """ldes-client prints each member of the history and of each view once, with all that is said of it."""
-    for printed in each_view(lambda name: run_reference(whole.scene.roots[name], tree=True)).values():
+    for printed in copies.reference.values():
         same(members(parse(printed)), whole.members)
-        assert sorted(sequences(printed)) == list(range(len(whole.members)))
+        assert sorted(sequences(printed)) == list(range(whole.count))
 
 
-def test_a_client_saved_half_way_finds_exactly_the_rest(whole: Whole) -> None:
+def test_a_client_saved_half_way_finds_exactly_the_rest(half: Half, whole: Whole, copies: Copies) -> None:
     """ldes-client with its state from before prints all that was told since, whichever view it reads, late or not."""
-    half = whole.half
-    after = each_view(lambda name: run_reference(whole.scene.roots[name], state=half.states[name], tree=True))
-    for name in NAMES:
-        before = members(parse(half.printed[name]))
+    for name, printed in copies.saved.items():
         assert set(sequences(half.printed[name])) == set(range(half.count))
-        assert set(sequences(after[name])) - set(range(half.count)) == set(range(half.count, len(whole.members)))
-        same(before | members(parse(after[name])), whole.members)
+        assert set(sequences(printed)) - set(range(half.count)) == set(range(half.count, whole.count))
+        same(members(parse(half.printed[name])) | members(parse(printed)), whole.members)
 
 
-def test_the_older_client_copies_every_view(whole: Whole) -> None:
+def test_the_older_client_copies_every_view(whole: Whole, copies: Copies) -> None:
     """actor-init prints each member of the history and of each view, and of each all but what it is known to drop."""
-    for printed in each_view(lambda name: run_older(whole.scene.roots[name])).values():
-        assert sorted(sequences(printed)) == list(range(len(whole.members)))
+    for printed in copies.older.values():
+        assert sorted(sequences(printed)) == list(range(whole.count))
         check_parts(members(parse(printed)), whole.members)
 
 
-def test_link_traversal_finds_every_member_from_every_root(whole: Whole) -> None:
+def test_link_traversal_finds_every_member_from_every_root(whole: Whole, copies: Copies) -> None:
     """Comunica, told to follow TREE links from a root, finds each member with all that is said of it, and no other."""
-    for text in run_traversal(*whole.scene.roots.values()):
+    for text in copies.traversal.values():
         same(members(parse(text)), whole.members)

@@ -36,12 +36,16 @@ _ASKED = 120
 
 
 class Latecomers:
-    """The city with its ledger, the platform on the database at `dsn`, and a collector that can rest."""
+    """The city with its ledger, the platform on the database at `dsn`, and a collector that can rest.
 
-    def __init__(self, folder: Path, dsn: str, *, environ: Mapping[str, str] | None = None) -> None:
+    `more` are further lines of the stream file. `SF_BASE_URL` in `environ` is where readers find it, if not at `port`.
+    """
+
+    def __init__(self, folder: Path, dsn: str, *, more: str = "", environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.base = (environ or {}).get("SF_BASE_URL", f"http://127.0.0.1:{self.port}")
+        self._more = more
         self.account = Account(file=folder / "ledger.ndjson")
         self._pilot = folder / "pilot"
         self._running: dict[str, Started] = {}
@@ -62,7 +66,7 @@ class Latecomers:
         self._pilot.mkdir()
         for name in ("garages.yaml", "park-and-ride.yaml"):
             shutil.copyfile(PARKING / name, self._pilot / name)
-        self.declare("")
+        (self._pilot / f"{STREAM}.stream.yaml").write_text(f"stream: {STREAM}\n{self._more}{VIEWS}", "utf-8")
         try:
             start = format_time(datetime.now(UTC) - _BACK)
             clock = [f"--start={start}", "--patient", f"--speed={_SPEED}"]
@@ -71,7 +75,7 @@ class Latecomers:
                 self.folder, "simulate", "--lanes=0", *clock, told, "--fault=late", environ={}
             )
             self._origin = self._running["simulate"].ready()
-            self.start()
+            self._publish()
             self.collect()
         except BaseException:
             self.__exit__()
@@ -83,12 +87,7 @@ class Latecomers:
             for process in self._running.values():
                 stack.callback(process.stop)
 
-    def declare(self, retention: str) -> None:
-        """Write the stream file; processes that are started from now on go by it."""
-        (self._pilot / f"{STREAM}.stream.yaml").write_text(f"stream: {STREAM}\n{retention}{VIEWS}", "utf-8")
-
-    def start(self) -> None:
-        """Start all but the collector."""
+    def _publish(self) -> None:
         starting = {name: self._start(name) for name in ROLES if name != "collect"}
         starting["serve"] = self._start("serve", f"--port={self.port}")
         self._running |= starting
@@ -99,11 +98,6 @@ class Latecomers:
         """Collect, until there is a rest."""
         self._running["collect"] = self._start("collect")
         self._running["collect"].ready()
-
-    def stop(self) -> None:
-        """End all but the city."""
-        for name in self._running.keys() - {"simulate"}:
-            self._running.pop(name).stop()
 
     def _start(self, name: str, *arguments: str) -> Started:
         where = (f"--origin={self._origin}", f"--speed={_ASKED}", f"--pilot={self._pilot}")
