@@ -10,8 +10,12 @@ from typing import NamedTuple
 # Entities of one source; twice the measuring points of Flanders' largest feed times ten. Bounds the checkpoint.
 LIMIT = 100_000
 
-_MAGIC = b"sfm1"
-_ENTRY = struct.Struct("<Hq8sq?")
+_MAGIC = b"sfm2"
+# Of the release before: without the newest time, and with one flag less.
+_OLDER = b"sfm1"
+_NEWEST = struct.Struct("<q")
+_ENTRY = struct.Struct("<Hq8sqB")
+_REVISED, _DELETED = 1, 2
 # No time: the entity has been seen, but nothing of it was published yet.
 NEVER = -(1 << 62)
 
@@ -19,7 +23,8 @@ NEVER = -(1 << 62)
 class Seen(NamedTuple):
     """The newest item of an entity: times in milliseconds since 1970, the digest of its content.
 
-    `published` is the observed time of its last member; `revised` says that this member's id carries its digest.
+    `published` is the observed time of its last member; `revised` says that this member's id carries its digest,
+    `deleted` that it is a deletion, which has the times for its own.
     A tuple by name: four thousand of them are copied and compared every minute.
     """
 
@@ -27,20 +32,23 @@ class Seen(NamedTuple):
     digest: bytes
     published: int
     revised: bool
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """The newest item per entity key."""
+    """The newest item per entity key; `newest` is the newest time of all payloads where absences count."""
 
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    newest: int = NEVER
 
     def to_bytes(self) -> bytes:
         """Pack: about 30 bytes per entity."""
-        parts = [_MAGIC]
+        parts = [_MAGIC, _NEWEST.pack(self.newest)]
         for key, seen in self.seen.items():
             name = key.encode("utf-8", "surrogatepass")
-            parts.append(_ENTRY.pack(len(name), seen.observed, seen.digest, seen.published, seen.revised))
+            flags = seen.revised * _REVISED + seen.deleted * _DELETED
+            parts.append(_ENTRY.pack(len(name), seen.observed, seen.digest, seen.published, flags))
             parts.append(name)
         return b"".join(parts)
 
@@ -52,22 +60,27 @@ class Memory:
             ValueError: these bytes are something else.
 
         """
-        if not packed.startswith(_MAGIC):
+        if not packed.startswith((_MAGIC, _OLDER)):
             raise ValueError("no memory of a normaliser")
         seen: dict[str, Seen] = {}
-        at = len(_MAGIC)
+        at, newest = len(_MAGIC), NEVER
         try:
+            if packed.startswith(_MAGIC):
+                (newest,) = _NEWEST.unpack_from(packed, at)
+                at += _NEWEST.size
             while at < len(packed):
-                length, *rest = _ENTRY.unpack_from(packed, at)
+                length, observed, digest, published, flags = _ENTRY.unpack_from(packed, at)
                 at += _ENTRY.size
                 name = packed[at : at + length]
                 if len(name) < length:
                     raise ValueError("the memory of a normaliser is cut off")
-                seen[name.decode("utf-8", "surrogatepass")] = Seen(*rest)
+                seen[name.decode("utf-8", "surrogatepass")] = Seen(
+                    observed, digest, published, bool(flags & _REVISED), bool(flags & _DELETED)
+                )
                 at += length
         except struct.error as error:
             raise ValueError("the memory of a normaliser is cut off") from error
-        return cls(seen=seen)
+        return cls(seen=seen, newest=newest)
 
 
 def bounded(seen: dict[str, Seen]) -> dict[str, Seen]:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from ingest.conversions import Refused
+from ingest.deciding import EXCERPT, Batch, close, fault, in_milliseconds, remember, remove
 from ingest.decoders.items import Break, Item
 from ingest.decoders.table import decode
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper, Tables
-from ingest.memory import NEVER, Memory, Seen, bounded
-from ingest.source import Publish, Source
+from ingest.memory import NEVER, Memory, bounded
+from ingest.snapshot import Snapshot
+from ingest.source import Source
 from streams.batches import next_batch
-from streams.identity import member_id
 from streams.log import Log
 from streams.logs import logger
 from streams.metrics import ITEMS, ITEMS_IN, NEWEST_OBSERVED, REJECTIONS
@@ -28,7 +29,6 @@ from streams.record import (
     Entry,
     Member,
     Payload,
-    Reason,
     Record,
     Rejection,
     members_topic,
@@ -45,17 +45,16 @@ _PORTION = 128 * 1024
 _CHUNK = 2000
 # Seconds between looks for a lookup's first document.
 _LOOK_AGAIN = 1.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-# As many bytes as a rejection keeps.
-_EXCERPT = 500
 
 _log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a batch: `items` = members + unchanged + rejections, always; `memory` is what to remember."""
+    """What became of a batch: `items` = members + unchanged + rejections, always; `memory` is what to remember.
+
+    An entity that is gone from a snapshot is an item, too: its absence was told.
+    """
 
     members: Sequence[Member]
     rejections: Sequence[Rejection]
@@ -64,26 +63,17 @@ class Outcome:
     memory: Memory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """The outcome in the making; `take` decides what becomes of each item that could be read."""
-
-    mapper: Mapper
-    seen: dict[str, Seen]
-    take: Callable[[Facts, Batch, datetime], None]
-    members: list[Member] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-
-
 def normalise(entries: Sequence[Entry], mapper: Mapper, memory: Memory, *, tables: Tables | None = None) -> Outcome:
     """Turn raw entries into members and rejections; the same input gives the same bytes, always.
 
     An item that says what its entity said before at the same time is unchanged; with `publish: changed` so is one
     that says it at another time, until the heartbeat. Same time, other content: a revision, whose id carries its
-    digest. Older than the newest of its entity: published under its own time, and the memory stays. A defect of ours
-    on one item becomes one rejection (FAULT), and the others go on.
+    digest. Older than the newest of its entity: published under its own time, and the memory stays. With `publish:
+    absent` an entity that a payload lacks is deleted (`ingest.deciding.close`). A defect of ours on one item becomes one
+    rejection (FAULT), and the others go on.
     """
-    batch = Batch(mapper=mapper, seen=dict(memory.seen), take=remember)
+    snapshot = Snapshot(memory.newest) if mapper.source.publish.deletes else None
+    batch = Batch(mapper=mapper, seen=dict(memory.seen), take=remember, snapshot=snapshot)
     items = 0
     for entry in entries:
         items += _payload(entry, batch, tables or {})
@@ -93,7 +83,7 @@ def normalise(entries: Sequence[Entry], mapper: Mapper, memory: Memory, *, table
         rejections=batch.rejections,
         unchanged=unchanged,
         items=items,
-        memory=Memory(seen=bounded(batch.seen)),
+        memory=Memory(seen=bounded(batch.seen), newest=snapshot.latest if snapshot else NEVER),
     )
 
 
@@ -110,92 +100,72 @@ def read_items(
 
 def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
     """Normalise one payload; return how many items it had, a break of the document counting as one."""
-    mapper, items = batch.mapper, 0
+    mapper, items, start = batch.mapper, 0, len(batch.members)
+    payload = None
     try:
         payload = Payload.from_record(entry.record)
         for found in decode(payload.body, payload.media_type, mapper.wanted):
             items += 1
             if isinstance(found, Break):
-                _reject(batch, entry.offset, found.path, found)
+                _break(batch, entry.offset, found)
             else:
                 _item(found, batch, tables, entry=entry, received=payload.received_at)
     except Exception as error:  # noqa: BLE001 - whatever a decoder did not foresee is kept for replay, not lost
-        fault = _fault(error, entry.record.value[:_EXCERPT])
-        _reject(batch, entry.offset, "$", fault)
+        _break(batch, entry.offset, fault(error, entry.record.value[:EXCERPT]))
         items += 1
+    if payload is not None:
+        items += close(batch, offset=entry.offset, received=payload.received_at, start=start)
     return items
 
 
+def _break(batch: Batch, offset: int, problem: Break) -> None:
+    batch.reject(offset, problem.path, problem)
+    if batch.snapshot is not None:
+        batch.snapshot.broken = True
+
+
 def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: datetime) -> None:
+    mapper, snapshot = batch.mapper, batch.snapshot
     try:
-        facts = batch.mapper.facts(item.value, item.root, tables, received=received)
+        if mapper.gone is not None and mapper.gone(item.value):
+            key, observed_at = mapper.locate(item.value, item.root, tables, received)
+            _see(snapshot, key, observed_at, received)
+            if snapshot is not None:
+                remove(key, observed_at, batch, received)
+            return
+        facts = mapper.facts(item.value, item.root, tables, received=received)
+        _see(snapshot, facts.key, facts.observed_at, received)
         batch.take(facts, batch, received)
     except Refused as refused:
         problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
-        _reject(batch, entry.offset, item.below(refused.path), problem)
+        batch.reject(entry.offset, item.below(refused.path), problem)
+        _see_refused(item, batch, tables, received)
     except Exception as error:  # noqa: BLE001 - one bad mapping must not cost the other items
-        _reject(batch, entry.offset, item.path, _fault(error, _excerpt(item.value)))
+        batch.reject(entry.offset, item.path, fault(error, _excerpt(item.value)))
+        _see_refused(item, batch, tables, received)
 
 
-def remember(facts: Facts, batch: Batch, received: datetime) -> None:
-    """Decide what an item is to its entity, publish it if it is news, and remember it."""
-    mapper, observed = batch.mapper, (facts.observed_at - _EPOCH) // _MILLISECOND
-    last = batch.seen.get(facts.key)
-    if last is None or observed > last.observed:
-        published = NEVER if last is None else last.published
-        if last is None or _is_news(facts, observed, last, mapper.source.publish):
-            batch.members.append(mapper.member(facts, received=received))
-            published = observed
-        batch.seen[facts.key] = Seen(observed, facts.digest, published, revised=False)
-    elif observed == last.observed:
-        if facts.digest != last.digest:
-            batch.seen[facts.key] = _revise(facts, last, batch, received)
-    elif not (mapper.source.publish.changed and facts.digest == last.digest):
-        batch.members.append(mapper.member(facts, received=received))
+def _see(snapshot: Snapshot | None, key: str, observed_at: datetime, received: datetime) -> None:
+    if snapshot is not None:
+        # A clock that runs ahead must not make all later payloads look old.
+        snapshot.saw(key, in_milliseconds(min(observed_at, received)))
 
 
-def _is_news(facts: Facts, observed: int, last: Seen, publish: Publish) -> bool:
-    if not publish.changed or facts.digest != last.digest or last.published == NEVER:
-        return True
-    return publish.heartbeat is not None and observed - last.published >= publish.heartbeat // _MILLISECOND
-
-
-def _revise(facts: Facts, last: Seen, batch: Batch, received: datetime) -> Seen:
-    mapper = batch.mapper
-    if last.published != last.observed:
-        # What it corrects was never published: it is the first member of its time.
-        batch.members.append(mapper.member(facts, received=received))
-        return Seen(last.observed, facts.digest, last.observed, revised=False)
-    before = member_id(
-        mapper.source.stream, facts.key, facts.observed_at, revision=last.digest if last.revised else b""
-    )
-    batch.members.append(mapper.member(facts, received=received, revision=facts.digest, revision_of=before))
-    return Seen(last.observed, facts.digest, last.observed, revised=True)
-
-
-def _reject(batch: Batch, offset: int, path: str, problem: Break) -> None:
-    batch.rejections.append(
-        Rejection(
-            source=batch.mapper.source.name,
-            offset=offset,
-            path=path,
-            reason=problem.reason,
-            detail=problem.detail,
-            excerpt=problem.excerpt[:_EXCERPT],
-        )
-    )
-
-
-def _fault(error: Exception, excerpt: bytes) -> Break:
-    detail = f"our own mapping failed: {type(error).__name__}: {error}"[:500]
-    return Break(reason=Reason.FAULT, path="$", detail=detail, excerpt=excerpt)
+def _see_refused(item: Item, batch: Batch, tables: Tables, received: datetime) -> None:
+    """Note of whom a refused item is: it is there, whatever is wrong with the rest of what it says."""
+    if batch.snapshot is None:
+        return
+    try:
+        batch.snapshot.present.add(batch.mapper.key(item.value, item.root, tables, received))
+    except Exception:  # noqa: BLE001 - what is wrong with it was told
+        batch.snapshot.nameless += 1
 
 
 def _excerpt(value: Any) -> bytes:
     try:
-        return orjson.dumps(value)[:_EXCERPT]
+        return orjson.dumps(value)[:EXCERPT]
     except TypeError:
-        return repr(value).encode("utf-8", "replace")[:_EXCERPT]
+        return repr(value).encode("utf-8", "replace")[:EXCERPT]
 
 
 async def run_normaliser(source: Source, mapper: Mapper, log: Log, *, stop: asyncio.Event) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import orjson
 
+from ingest.deciding import Batch, in_milliseconds, remember
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper
 from ingest.memory import NEVER, Memory, Seen, bounded
-from ingest.normalise import Batch, portions, read_items, remember
+from ingest.normalise import portions, read_items
 from streams.errors import ConfigError, LogError, Problem, SourceError
 from streams.identity import member_id
 from streams.log import Log
 from streams.record import Entry, Member, members_topic, raw_topic
+from vocab.versions import FINAL_KEY, OPERATION_KEY, TRANSACTION_KEY, Operation
 
 # The bodies published under some ids; ids that are not published are absent.
 Published = Callable[[Collection[str]], Awaitable[Mapping[str, bytes]]]
@@ -24,8 +26,6 @@ Items = Sequence[tuple[Facts, datetime]]
 
 # Entries asked for at once.
 _READ = 100
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ def decide(items: Items, mapper: Mapper, memory: Memory, published: Mapping[str,
 
 
 def _compare(facts: Facts, batch: Batch, received: datetime, own: str, held: bytes) -> None:
-    observed = _observed(facts)
+    observed = in_milliseconds(facts.observed_at)
     last = batch.seen.get(facts.key)
     if last is not None and (last.observed, last.digest, last.published) == (observed, facts.digest, observed):
         return
@@ -120,7 +120,8 @@ def _compare(facts: Facts, batch: Batch, received: datetime, own: str, held: byt
         if last is not None and last.observed == observed and last.revised:
             stream = batch.mapper.source.stream
             before = member_id(stream, facts.key, facts.observed_at, revision=last.digest)
-        batch.members.append(batch.mapper.member(facts, received=received, revision=facts.digest, revision_of=before))
+        revision = batch.mapper.member(facts, received=received, revision=facts.digest, revision_of=before)
+        batch.publish(revision, Operation.UPDATE)
     if last is None or observed >= last.observed:
         batch.seen[facts.key] = Seen(observed, facts.digest, observed, revised=revised)
 
@@ -130,20 +131,23 @@ def _note(facts: Facts, batch: Batch) -> None:
 
     Without a heartbeat an entity may be silent for longer than raw entries are kept, so it counts as published.
     """
-    observed = _observed(facts)
+    observed = in_milliseconds(facts.observed_at)
     last = batch.seen.get(facts.key)
     if last is None or observed >= last.observed:
         unknown = observed if batch.mapper.source.publish.heartbeat is None else NEVER
         batch.seen[facts.key] = Seen(observed, facts.digest, last.published if last else unknown, revised=False)
 
 
-def _observed(facts: Facts) -> int:
-    return (facts.observed_at - _EPOCH) // _MILLISECOND
-
-
 def _same(body: bytes, held: bytes) -> bool:
-    """Whether two bodies say the same, in whatever order."""
-    return body == held or bool(orjson.loads(body) == orjson.loads(held))
+    """Whether two bodies say the same, in whatever order; their place among versions aside, which is the log's."""
+    return body == held or _said(body) == _said(held)
+
+
+def _said(body: bytes) -> Mapping[str, object]:
+    said: dict[str, object] = orjson.loads(body)
+    for key in (OPERATION_KEY, TRANSACTION_KEY, FINAL_KEY):
+        said.pop(key, None)
+    return said
 
 
 async def window_since(mapper: Mapper, log: Log, since: datetime, *, done: int, resume: int) -> Window:

@@ -108,6 +108,20 @@ def _one_or_more(item: Schema) -> Schema:
     return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
 
 
+def _publish() -> Schema:
+    """Describe when items become members, and what these say of their place among versions."""
+    return _object(
+        {
+            "when": {"enum": ["always", "changed"]},
+            "heartbeat": _DURATION,
+            "operations": {"type": "boolean", "description": "Members say Create or Update"},
+            "absent": {"enum": ["delete"], "description": "What a payload lacks is deleted"},
+            "deleted": _object({"from": _PATH, "equals": _one_or_more(_SCALAR)}, required=("from", "equals")),
+            "transaction": {"enum": ["payload"], "description": "The members of a payload belong together"},
+        }
+    )
+
+
 def source_schema(models: Iterable[Model]) -> Schema:
     """Return the JSON Schema (2020-12) of source files; `bind` follows from the model that a file names."""
     models = tuple(models)
@@ -115,7 +129,6 @@ def source_schema(models: Iterable[Model]) -> Schema:
         {"source": _NAME, "each": _PATHS, "key": _PATH, "by": _PATH, "required": {"type": "boolean"}},
         required=("source", "each", "key", "by"),
     )
-    publish = _object({"when": {"enum": ["always", "changed"]}, "heartbeat": _DURATION})
     properties: Schema = {
         "source": _NAME,
         "title": _languages(),
@@ -130,7 +143,7 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "each": _PATHS,
         "lookup": {"type": "object", "additionalProperties": lookup},
         "bind": {"type": "object"},
-        "publish": publish,
+        "publish": _publish(),
     }
     optional = (*ENTRY_KEYS, "http_poll", "files", "sample", "lookup", "publish")
     return {

@@ -36,16 +36,39 @@ KEYS = (
     "bind",
     "publish",
 )
+PUBLISH = ("when", "heartbeat", "operations", "absent", "deleted", "transaction")
 _LOOKUP = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """Where an item says that its entity is gone: the text of the value at `path` is one of `values`."""
+
+    path: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """When an item becomes a member: always, or when `changed`, and then at least once per `heartbeat`."""
+    """When an item becomes a member: always, or when `changed`, and then at least once per `heartbeat`.
+
+    With `operations` members say what they do to their entity. An entity is deleted when it is `absent` from a payload,
+    and when its item has one of the values `gone` at a path. With `transaction` the members of a payload say that they
+    belong together.
+    """
 
     changed: bool = False
     heartbeat: timedelta | None = None
+    operations: bool = False
+    absent: bool = False
+    gone: Gone | None = None
+    transaction: bool = False
+
+    @property
+    def deletes(self) -> bool:
+        """Whether entities may be deleted."""
+        return self.absent or self.gone is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +121,10 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
     if source.model in model_names():
         model = load_model(source.model)
         faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
+        if source.publish.operations and not model.versioned:
+            what = f"members of model {model.name} are observations: nothing creates, updates or deletes them"
+            line = (root.get("publish") or root).line
+            faults.add(line, what, "remove `operations`, `absent` and `deleted`")
     if faults.problems:
         raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
     return source
@@ -238,7 +265,7 @@ def _path_text(node: Node, key: str, faults: Faults) -> str:
 def _publish(node: Node | None, faults: Faults) -> Publish:
     if node is None:
         return Publish()
-    check_keys(node, ("when", "heartbeat"), faults, where="publish")
+    check_keys(node, PUBLISH, faults, where="publish")
     when, heartbeat = node.get("when"), node.get("heartbeat")
     word = when.text if when else "always"
     if word not in ("always", "changed"):
@@ -246,7 +273,42 @@ def _publish(node: Node | None, faults: Faults) -> Publish:
     if heartbeat is not None and word == "always":
         faults.add(heartbeat.line, "a heartbeat without `when: changed`", "remove it: every item is published")
     pause = duration_of(heartbeat, faults, timedelta(0)) if heartbeat else None
-    return Publish(changed=word == "changed", heartbeat=pause)
+    absent, gone = _word(node, "absent", "delete", faults), _gone(node.get("deleted"), faults)
+    operations = node.get("operations")
+    if operations is not None and not isinstance(operations.value, bool):
+        faults.add(operations.line, f"operations is {operations.described}", "write operations: true or false")
+    if operations is not None and operations.value is False and (absent or gone):
+        faults.add(operations.line, "deletions without operations", "remove `operations: false`: a deletion is one")
+    return Publish(
+        changed=word == "changed",
+        heartbeat=pause,
+        operations=absent or gone is not None or (operations is not None and operations.value is True),
+        absent=absent,
+        gone=gone,
+        transaction=_word(node, "transaction", "payload", faults),
+    )
+
+
+def _word(node: Node, key: str, word: str, faults: Faults) -> bool:
+    """Return whether a key has the only word it may have."""
+    found = node.get(key)
+    if found is not None and found.text != word:
+        faults.add(found.line, f"{key} {found.text!r} is unknown", f"write {key}: {word}, or leave it out")
+    return found is not None
+
+
+def _gone(node: Node | None, faults: Faults) -> Gone | None:
+    if node is None:
+        return None
+    if not check_keys(node, ("from", "equals"), faults, where="deleted"):
+        return None
+    equals = node.get("equals")
+    values = tuple(each.text for each in equals.elements()) if equals is not None else ()
+    if not all(values) or not values:
+        faults.add(
+            node.line, "deleted needs the values that say so", "write deleted: { from: status, equals: [closed] }"
+        )
+    return Gone(path=_path_text(node, "from", faults), values=values)
 
 
 def bindings_of(source: Source) -> list[Binding]:

@@ -98,6 +98,8 @@ def feed_stream(base_url: str) -> Stream:
         version_path=f"{PREFIXES['as']}object",
         numbered=False,
         graphs=True,
+        operation_path=RDF_TYPE,
+        operation_key="@type",
     )
 
 
@@ -117,7 +119,7 @@ async def publish_changes(streams: Sequence[Stream], store: FeedStore, *, base_u
     feed = feed_stream(base_url)
     await store.ensure_stream(feed)
     head = await store.head(feed.name)
-    before = held(await store.latest(feed.name, limit=_EVERYTHING))
+    before = held(await store.latest(feed.name, limit=_EVERYTHING, deleted=True))
     changes = due(before, entities(streams, base_url))
     now = datetime.now(UTC)
     entries = [

@@ -60,12 +60,20 @@ class Nested:
     inner: Plain
 
 
-ViewDefinition = Plain | Nested
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByLatest:
+    """The newest version of each entity, and nothing else: a view that keeps one version (ldes:versionAmount)."""
+
+    name: str = "entity"
+
+
+ViewDefinition = Plain | Nested | ByLatest
 
 
 def definition_text(view: ViewDefinition) -> str:
     """Return the canonical JSON of a definition: equal definitions have equal texts, and different ones do not."""
-    return orjson.dumps(_plain(view), option=orjson.OPT_SORT_KEYS).decode()
+    stored = {"by_latest": view.name} if isinstance(view, ByLatest) else _plain(view)
+    return orjson.dumps(stored, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def read_definition(text: str) -> ViewDefinition:
@@ -77,6 +85,8 @@ def read_definition(text: str) -> ViewDefinition:
     """
     try:
         stored = orjson.loads(text)
+        if stored == {"by_latest": "entity"}:
+            return ByLatest()
         inner = stored.pop("then", None)
         outer = _view(stored)
         return outer if inner is None else Nested(outer=outer, inner=_view(inner))
@@ -84,7 +94,7 @@ def read_definition(text: str) -> ViewDefinition:
         raise ValueError(f"{text!r} defines no view") from error
 
 
-def _plain(view: ViewDefinition) -> dict[str, Any]:
+def _plain(view: Plain | Nested) -> dict[str, Any]:
     match view:
         case Nested():
             return {**_plain(view.outer), "then": _plain(view.inner)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ldes_server.definition import ByLatest, ViewDefinition
 from ldes_server.model import Stream
 from ldes_server.negotiate import RDF_TYPES
 from vocab.authorities import ACCESS_RIGHTS, COUNTRIES, FILE_TYPES, HVD_LAW, LANGUAGES, frequency
@@ -67,12 +68,15 @@ def views_of(stream: Stream) -> tuple[Offer, ...]:
             title={"nl": "volledige geschiedenis en vervolg", "en": "complete history and what follows"},
             is_source=True,
         ),
-        *(
-            Offer(name=name, title={"nl": f"geschiedenis, ingedeeld: {name}", "en": f"history, divided: {name}"})
-            for name in sorted(stream.views)
-        ),
+        *(Offer(name=name, title=_title(name, stream.views[name])) for name in sorted(stream.views)),
         Offer(name="latest", title={"nl": "nieuwste stand per object", "en": "newest state per object"}, is_tree=False),
     )
+
+
+def _title(name: str, view: ViewDefinition) -> Mapping[str, str]:
+    if isinstance(view, ByLatest):
+        return {"nl": f"nieuwste versie per object: {name}", "en": f"newest version of each object: {name}"}
+    return {"nl": f"geschiedenis, ingedeeld: {name}", "en": f"history, divided: {name}"}
 
 
 def entities(streams: Sequence[Stream], base: str) -> tuple[Entity, ...]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from ldes_server.fragmentations.wkt import OtherReferenceError, box_of
 from ldes_server.verdicts import Judged, Place
 from streams.identity import member_id
@@ -14,6 +16,7 @@ from streams.record import Member, Point, parse_time
 from vocab.errors import MissingContextError
 from vocab.model import load_model
 from vocab.submission import Candidate, read_submission, state_to_version, validate
+from vocab.versions import FINAL_KEY, OPERATION_KEY, TRANSACTION_KEY, Operation, payload_of
 
 # A record of Kafka holds 1 MB by default; a member beside that has its key and headers.
 LARGEST_MEMBER = 900_000
@@ -47,10 +50,18 @@ def canonical(bodies: Sequence[bytes], model: str) -> list[bytes]:
     writer = load_model(model).writer
     found = []
     for number, body in enumerate(bodies):
-        document = writer.ntriples(body, scope=f"m{number}")
+        document = writer.ntriples(_own(body), scope=f"m{number}")
         named = read_submission(document, "application/n-triples", load_model(model), load=_Bundled({}))
         found.append(next((each.body for each in named if each.body), body))
     return found
+
+
+def _own(body: bytes) -> bytes:
+    """Return a member without what the writer added to it."""
+    if TRANSACTION_KEY.encode() not in body:
+        return body
+    said = orjson.loads(body)
+    return orjson.dumps({key: value for key, value in said.items() if key not in (TRANSACTION_KEY, FINAL_KEY)})
 
 
 class _Bundled:
@@ -78,10 +89,13 @@ def _judge(candidate: Candidate, place: Place) -> Judged:
 
 def _member(candidate: Candidate, observed_at: datetime, place: Place) -> Judged:
     iri, body = candidate.iri, candidate.body
+    if faults := _misplaced(body, place):
+        return Judged(iri=iri, faults=faults)
     if candidate.is_state:
         own = f"{place.base_url}/{place.stream}/entities/"
         key = candidate.entity.removeprefix(own)
-        iri = f"{place.base_url}/{member_id(place.stream, key, observed_at)}"
+        deletes = orjson.loads(body).get(OPERATION_KEY) == Operation.DELETE.value
+        iri = f"{place.base_url}/{member_id(place.stream, key, observed_at, deletes=deletes)}"
         body = state_to_version(body, iri, model=load_model(place.model))
     if len(body) > LARGEST_MEMBER:
         return Judged(iri=iri, faults=(f"has {len(body):,} bytes of JSON-LD; {LARGEST_MEMBER:,} are the most",))
@@ -95,6 +109,17 @@ def _member(candidate: Candidate, observed_at: datetime, place: Place) -> Judged
         body=body,
     )
     return Judged(iri=iri, member=member)
+
+
+def _misplaced(body: bytes, place: Place) -> tuple[str, ...]:
+    """Find what a member says about its place among versions, and cannot say so here."""
+    said = orjson.loads(body)
+    operation = said.get(OPERATION_KEY)
+    if operation is not None and not place.operations:
+        return (f"says {OPERATION_KEY}, which this stream does not declare: leave it out",)
+    if operation == Operation.DELETE.value and (payload := payload_of(said, load_model(place.model))):
+        return (f"is a deletion and says more of what is gone: leave out {', '.join(payload)}",)
+    return ()
 
 
 def _point(wkt: str | None) -> Point | None:

@@ -9,11 +9,13 @@ from ldes_server.links import context_link, link_header
 from ldes_server.model import Published
 from ldes_server.negotiate import FORMS, PLAIN, PlainForm
 from ldes_server.plain import render_plain
-from ldes_server.render import Frame, render_members
+from ldes_server.problems import Problem
+from ldes_server.render import Frame, member_iri, render_members
 from ldes_server.responses import Headers, Ready, Variant, make_ready, mutable
 from ldes_server.selection import Selection
 from ldes_server.shelf import Shelf
 from ldes_server.state_query import query_of
+from streams.record import format_time
 
 # The states in one answer; where there are more, a link leads on.
 LATEST_LIMIT = 10_000
@@ -30,7 +32,12 @@ class LatestShelf:
         self._limit = limit
 
     async def latest(self, name: str, selection: Selection, variant: Variant) -> Ready:
-        """Hand out the newest states that are selected, in the order of their entities."""
+        """Hand out the newest states that are selected, in the order of their entities.
+
+        Raises:
+            Problem: 410 where the one entity that is asked for is deleted.
+
+        """
         head = await self._shelf.head(name)
         key, version = (name, selection, variant), (head.count, head.first)
         if (shown := self._shelf.current.get(key, version)) is not None:
@@ -56,9 +63,16 @@ class LatestShelf:
         store = self._shelf.store
         if selection.entity is not None:
             found = await store.latest_of(name, selection.entity)
+            if found is not None and found.deleted:
+                raise _gone(found)
             return ([found] if found is not None and selection.holds(found) else []), False
         members = await store.states(name, selection, limit=self._limit + 1)
         return members[: self._limit], len(members) > self._limit
+
+
+def _gone(deletion: Published) -> Problem:
+    what = f"{deletion.entity} is deleted, as of {format_time(deletion.observed_at)}"
+    return Problem(410, what, fix=f"its deletion is the member {member_iri(deletion).decode()}")
 
 
 def _links(selection: Selection, plain: PlainForm | None, behind: Selection | None, frame: Frame) -> Headers:

@@ -20,8 +20,10 @@ from ldes_server.negotiate import PlainForm
 from ldes_server.render import Frame, full_body
 from streams.record import format_time
 
-# The columns every stream has, before those of its model; all but the first and the last two are GeoJSON properties.
+# The columns every stream has, before those of its model; all but the first and the last two are GeoJSON properties. One
+# more is there where members say what they do to their entity.
 FIXED = ("id", "entity", "observed_at", "published_at", "sequence", "longitude", "latitude")
+OPERATION = "operation"
 # What a spreadsheet would run as a formula: text that begins so. A number with a sign is none.
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9 .,]*\Z)")
 _SUSPECT = frozenset("=@\t\r+-")
@@ -48,7 +50,7 @@ def _geojson(members: Sequence[Published], frame: Frame) -> bytes:
 
 
 def _features(members: Sequence[Published], frame: Frame) -> Iterator[Mapping[str, Any]]:
-    """Make the features (RFC 7946); those of members without a place have a null geometry."""
+    """Make the features (RFC 7946); those of members without a place, as deletions are, have a null geometry."""
     flat = frame.flat
     for member in members:
         body = orjson.loads(member.body)
@@ -63,6 +65,7 @@ def _features(members: Sequence[Published], frame: Frame) -> Iterator[Mapping[st
                 "observed_at": format_time(member.observed_at),
                 "published_at": format_time(member.published_at),
                 "sequence": member.sequence,
+                **{key: body[key] for key in frame.said if key in body},
                 **named,
             },
         }
@@ -72,7 +75,7 @@ def _csv(members: Sequence[Published], frame: Frame) -> bytes:
     """Write RFC 4180: CRLF, quotes where needed, a point in decimals, `true` and `false`, several values as JSON."""
     flat, text = frame.flat, io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow((*FIXED, *flat.names))
+    rows.writerow((*FIXED, *frame.said, *flat.names))
     for member in members:
         body = orjson.loads(member.body)
         point = member.point
@@ -85,6 +88,7 @@ def _csv(members: Sequence[Published], frame: Frame) -> bytes:
                 member.sequence,
                 point.longitude if point else None,
                 point.latitude if point else None,
+                *(body.get(key) for key in frame.said),
                 *map(_cell, flat.row(body)),
             )
         )

@@ -10,8 +10,11 @@ import orjson
 
 from ldes_server.bucket_view import write_bounds
 from ldes_server.fragmentations import compile_view
+from ldes_server.fragmentations.kept import DEFINITION as KEPT
+from ldes_server.fragmentations.kept import KeptFragmentation
 from ldes_server.model import Fragmentation, Published, Stream
 from ldes_server.placing import Held, NewBucket, Placement, Run, Touched, settle, touch
+from ldes_server.postgres_newest import DEFINITION, number_new
 from streams.errors import StoreError
 from streams.metrics import VIEW_PLACES
 from streams.queries import load_queries
@@ -63,6 +66,9 @@ class Placer:
 
         """
         live = [Build(**row) for row in await connection.fetch(QUERIES["live_views"], number)]
+        if any(build.definition == DEFINITION for build in live):
+            await number_new(connection, number, members[0].sequence)
+            live = [build for build in live if build.definition != DEFINITION]
         if not live:
             return
         bodies = bodies or [orjson.loads(member.body) for member in members]
@@ -89,6 +95,8 @@ class Placer:
         return [each.buckets for each in placements]
 
     def _fragmentation(self, stream: str, definition: str) -> Fragmentation:
+        if definition == KEPT:
+            return KeptFragmentation()
         found = self._compiled.get((stream, definition))
         if found is None:
             if stream not in self._models:

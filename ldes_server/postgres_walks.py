@@ -12,9 +12,9 @@ from typing import Any
 
 from ldes_server.bucket_view import read_bounds
 from ldes_server.database import Database
-from ldes_server.model import Leaf, Page, PageId, Relation, Stream
+from ldes_server.model import Leaf, Page, PageId, Relation, Stream, Wanted
+from ldes_server.postgres_newest import newest_page
 from ldes_server.postgres_views import Reading, reading
-from ldes_server.searches import Wanted
 from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "walks")
@@ -31,6 +31,9 @@ class Walks:
         async with reading(self._database, stream, page_id) as found:
             if found is None or page_id.level != 0:
                 return None
+            if (newest := await found.newest()) is not None:
+                whole = await newest_page(found.connection, found.row, newest, page_id)
+                return Leaf(page=whole, onward=newest.leaf_behind(page_id), settled=False) if whole else None
             page = await found.members() or found.empty()
             if page is None:
                 return None
@@ -44,6 +47,8 @@ class Walks:
         async with reading(self._database, stream, page_id) as found:
             if found is None:
                 return None
+            if (newest := await found.newest()) is not None:
+                return newest.first_leaf(page_id)
             return await _Walk(found, page_id).start()
 
     async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:

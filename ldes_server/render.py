@@ -31,7 +31,9 @@ class Frame:
     `root_context`, `node_context`, `leaf_context`, `member_context` are `@context` values; the first three define the
     words of TREE, the last two those of the model. `facts` is the stream's own description, root only (LDES-02): JSON
     members, Turtle and N-Triples statements. `prefixes` are the writer's. `views` names all views that have a root now.
-    `searches` has the search forms of the roots, by the name of their view (TREE-41), written as `facts` are.
+    `said` names what members say of themselves and no name of the model is: a column of its own in plain forms.
+    `searches` has the search forms of the roots, by the name of their view (TREE-41), written as `facts` are, and so does
+    `policies` what each keeps (RET-02); a view without one keeps everything (RET-01).
     """
 
     base: str  # absolute, without a slash at the end
@@ -46,7 +48,9 @@ class Frame:
     flat: Flat
     context_address: str  # where the members' context is served on its own
     views: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
     searches: Mapping[str, Mapping[Form, bytes]] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[Form, bytes]] = field(default_factory=dict)
 
     @property
     def iri(self) -> str:
@@ -112,7 +116,7 @@ def _json_page(page: Page, frame: Frame) -> bytes:
         # so that scripts find the same layout and no page but the root claims to be an entry point (TREE-06).
         context, facts = frame.root_context, frame.facts[Form.JSONLD] + b","
         mark = b'"viewDescription":{"@id":"%s#view","@type":"%s"},' % (iri, _kind(page).encode())
-        mark += _search(page, frame, Form.JSONLD)
+        mark += _of_root(page, frame, Form.JSONLD)
     else:
         context, facts = (frame.leaf_context if page.members else frame.node_context), b""
         mark = b'"immutable":true,' if page.final else b""
@@ -225,7 +229,7 @@ def _description(page: Page, frame: Frame, form: Form) -> Iterator[bytes]:
         yield _statement(node, f"<{TREE}viewDescription>", view)
         yield _statement(view, a, f"<{LDES if page.id.view == VIEW else TREE}{_kind(page)}>")
         yield frame.facts[form]
-        yield _search(page, frame, form)
+        yield _of_root(page, frame, form)
         return
     yield _statement(node, _iri(IS_PART_OF), stream)
     if page.final:
@@ -243,8 +247,10 @@ def _other_views(page: Page, frame: Frame) -> list[str]:
     return [f"{frame.iri}/{name}" for name in frame.views if name != page.id.view]
 
 
-def _search(page: Page, frame: Frame, form: Form) -> bytes:
-    return frame.searches.get(page.id.view, {}).get(form, b"")
+def _of_root(page: Page, frame: Frame, form: Form) -> bytes:
+    """What the root of one view says that no other does: what it keeps, and how it can be searched."""
+    said = (each.get(page.id.view, {}).get(form, b"") for each in (frame.policies, frame.searches))
+    return b"".join(said)
 
 
 def _turtle_members(members: Sequence[Published], frame: Frame) -> Iterator[bytes]:

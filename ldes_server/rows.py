@@ -11,7 +11,7 @@ from streams.record import Point
 
 # The order of ldes.members, so that COPY needs no reordering.
 COLUMNS = (
-    "sequence", "published_at", "observed_at", "longitude", "latitude", "identity", "stream", "id", "entity", "body",
+    "sequence", "published_at", "observed_at", "longitude", "latitude", "identity", "stream", "id", "entity", "body", "deleted",
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ async def copy_members(connection: Any, stream: int, members: Sequence[Published
             member.id,
             member.entity,
             member.body,
+            member.deleted,
         )
         for member in members
     ]
@@ -43,12 +44,13 @@ def head_of(row: Any) -> Head:
         position=row["position"],
         first=row["first"],
         views=row["views"],
+        gone=row["gone"],
     )
 
 
 def published(row: Any) -> Published:
     """Read a member; the columns come in the order that all queries of members share."""
-    sequence, published_at, member_id, entity, observed_at, longitude, latitude, body = row
+    sequence, published_at, member_id, entity, observed_at, longitude, latitude, deleted, body = row
     return Published(
         sequence=sequence,
         published_at=published_at,
@@ -57,4 +59,5 @@ def published(row: Any) -> Published:
         observed_at=observed_at,
         point=None if longitude is None else Point(longitude=longitude, latitude=latitude),
         body=body,
+        deleted=deleted,
     )

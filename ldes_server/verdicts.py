@@ -11,11 +11,15 @@ from vocab.errors import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where members go: the stream's name and model, and the public address without a slash at the end."""
+    """Where members go: the stream's name and model, and the public address without a slash at the end.
+
+    `operations` says whether they may say what they do to their entity.
+    """
 
     stream: str
     model: str
     base_url: str
+    operations: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

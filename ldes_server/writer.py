@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from ldes_server.gathering import Gathered, Gathering, tied
 from ldes_server.model import Head, Placed, Published, Stream
 from ldes_server.store import MemberSink
 from streams.batches import next_batch
@@ -26,14 +27,16 @@ from streams.metrics import (
 )
 from streams.record import Entry, Member, members_topic
 from vocab.lexical import is_iri
+from vocab.versions import FINAL_KEY, TRANSACTION_KEY
 
 # At most this many members in one transaction: 2,000 reach 0.9 of the rate of 10,000 and hold the stream's lock for
 # 20 ms instead of 100; when less is there, less is taken, so a quiet stream waits for nobody.
 BATCH = 2000
 # The finest step that survives on the wire (streams.record.format_time).
 TICK = timedelta(milliseconds=1)
-# What a page splices in or says once for all members; a member that brings its own would say it twice (LDES-30).
-RESERVED = frozenset({"generatedAtTime", "sequence", "@context"})
+# What a page or the writer itself adds, or a page says once for all members; a member that brings its own would say it
+# twice (LDES-30).
+RESERVED = frozenset({"generatedAtTime", "sequence", "@context", TRANSACTION_KEY, FINAL_KEY})
 # Ids and entities are keys of b-trees, whose entries end at 2,700 bytes; real addresses end long before.
 LONGEST_ADDRESS = 2000
 
@@ -45,13 +48,16 @@ def claimed(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(entry.record.headers.get("id", b"").decode(errors="replace") for entry in entries)
 
 
-def place(entries: Sequence[Entry], stream: Stream, *, head: Head, known: Collection[str]) -> Placed:
+def place(
+    entries: Sequence[Entry], stream: Stream, *, head: Head, known: Collection[str], position: int | None = None
+) -> Placed:
     """Decide what a non-empty batch adds to the stream at `head`; pure.
 
     `known` are those of the claimed ids that are published. Published identities and repeats inside the batch are
-    `duplicates`; records that are no members are `foreign`. The rest is numbered densely from `head.count`.
+    `duplicates`; records that are no members are `foreign`. The rest is numbered densely from `head.count`. Transactions
+    are whole in the batch (gathering.py). `position` is where the log was read to, the last entry if not given.
     """
-    seen = set(known)
+    seen, void = set(known), set[str]()
     foreign: list[int] = []
     fresh: list[tuple[Entry, Member]] = []
     bodies: list[Mapping[str, Any]] = []
@@ -64,20 +70,31 @@ def place(entries: Sequence[Entry], stream: Stream, *, head: Head, known: Collec
             seen.add(member.id)
             fresh.append((entry, member))
             bodies.append(body)
-    members = tuple(_publish(fresh, head, size=stream.page_size))
+        elif found[0].id in known:
+            void.add(found[0].transaction)
+    if stream.transactions:
+        fresh = list(_tie(fresh, frozenset(void)))
+    members = tuple(_publish(zip(fresh, bodies, strict=True), head, stream))
     return Placed(
         base=head,
         head=replace(
             head,
             count=head.count + len(members),
             published_at=members[-1].published_at if members else head.published_at,
-            position=entries[-1].offset,
+            position=entries[-1].offset if position is None else position,
         ),
         members=members,
         duplicates=len(entries) - len(members) - len(foreign),
         foreign=tuple(foreign),
         bodies=bodies,
     )
+
+
+def _tie(fresh: Sequence[tuple[Entry, Member]], void: frozenset[str]) -> Iterator[tuple[Entry, Member]]:
+    """Let members say what they belong together with: only here it is known which of them is the last new one."""
+    words = tied([member.transaction for _, member in fresh], void)
+    for (entry, member), word in zip(fresh, words, strict=True):
+        yield entry, replace(member, body=b"%s%s}" % (member.body[:-1], word)) if word else member
 
 
 def _member(entry: Entry) -> tuple[Member, Mapping[str, Any]] | None:
@@ -89,7 +106,8 @@ def _member(entry: Entry) -> tuple[Member, Mapping[str, Any]] | None:
         return None
     if not RESERVED.isdisjoint(body) or not _is_named(member.body, body["@id"]):
         return None
-    return (member, body) if _is_address(member.id) and _is_address(member.entity) else None
+    named = _is_address(member.id) and _is_address(member.entity) and len(member.transaction) <= LONGEST_ADDRESS
+    return (member, body) if named else None
 
 
 def _is_named(packed: bytes, iri: object) -> bool:
@@ -102,10 +120,12 @@ def _is_address(text: str) -> bool:
     return 0 < len(text.encode()) <= LONGEST_ADDRESS and "\0" not in text
 
 
-def _publish(fresh: Iterable[tuple[Entry, Member]], head: Head, *, size: int) -> Iterator[Published]:
+def _publish(
+    fresh: Iterable[tuple[tuple[Entry, Member], Mapping[str, Any]]], head: Head, stream: Stream
+) -> Iterator[Published]:
     clock = head.published_at
-    for sequence, (entry, member) in enumerate(fresh, head.count):
-        clock = _tick(clock, entry.at, opens_leaf=sequence % size == 0)
+    for sequence, ((entry, member), body) in enumerate(fresh, head.count):
+        clock = _tick(clock, entry.at, opens_leaf=sequence % stream.page_size == 0)
         yield Published(
             sequence=sequence,
             published_at=clock,
@@ -114,6 +134,7 @@ def _publish(fresh: Iterable[tuple[Entry, Member]], head: Head, *, size: int) ->
             observed_at=member.observed_at,
             point=member.point,
             body=member.body,
+            deleted=stream.deletes(body),
         )
 
 
@@ -135,11 +156,15 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
     """
     await sink.ensure_stream(stream)
     head = await sink.head(stream.name)
+    gathering = Gathering() if stream.transactions else None
     batches = log.read(members_topic(stream.name), after=head.position, limit=BATCH)
     while entries := await next_batch(batches, stop):
         start = time.perf_counter()
-        known = await sink.known(stream.name, claimed(entries))
-        placed = place(entries, stream, head=head, known=known)
+        gathered = gathering.add(entries) if gathering else Gathered(ready=entries, position=entries[-1].offset)
+        if not gathered.ready:
+            continue
+        known = await sink.known(stream.name, claimed(gathered.ready))
+        placed = place(gathered.ready, stream, head=head, known=known, position=gathered.position)
         await sink.append(stream.name, placed)
         head = placed.head
         _count(stream.name, placed, seconds=time.perf_counter() - start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from ldes_server.descriptions import RESERVED
 from ldes_server.model import Stream
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model
+from vocab.terms import OPERATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,10 @@ def load_plan(folders: Sequence[Path]) -> Plan:
     streams = _streams(list(sources.values()), problems)
     declarations = [file for file in files if file.name.endswith(SUFFIX)]
     declarations += _beside(folders, {stream.name for stream in streams}, declarations)
-    streams = _declared(streams, declarations, problems)
+    said = _declarations(streams, declarations, problems)
+    streams = tuple(_as_declared(each, said[each.name]) if each.name in said else each for each in streams)
+    streams = _told(streams, sources.values(), said, problems)
+    problems += _unsaid(streams, said)
     if problems:
         raise ConfigError(problems, where="the pilots")
     return Plan(sources=tuple(sources.values()), streams=streams)
@@ -103,8 +107,10 @@ def _streams(sources: Sequence[Source], problems: list[Problem]) -> tuple[Stream
     return tuple(streams.values())
 
 
-def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[Problem]) -> tuple[Stream, ...]:
-    """Give each stream what its stream file declares; a stream without one has its chronological view only."""
+def _declarations(
+    streams: Sequence[Stream], files: Sequence[Path], problems: list[Problem]
+) -> Mapping[str, Declaration]:
+    """Read what the stream files declare, by the name of the stream; without one it has its history only."""
     models = {stream.name: stream.model for stream in streams}
     found: dict[str, Declaration] = {}
     for file in files:
@@ -117,9 +123,53 @@ def _declared(streams: Sequence[Stream], files: Sequence[Path], problems: list[P
             what = f"stream {declaration.stream} has a stream file already: {found[declaration.stream].file}"
             problems.append(Problem(where=str(file), what=what, fix="put both into one file"))
         found[declaration.stream] = declaration
-    return tuple(
-        replace(stream, views=found[stream.name].views) if stream.name in found else stream for stream in streams
+    return found
+
+
+def _as_declared(stream: Stream, declaration: Declaration) -> Stream:
+    return replace(
+        stream,
+        views=declaration.views,
+        operation_path=OPERATION if declaration.operations else "",
+        transactions=bool(declaration.transactions),
+        retention=declaration.retention,
+        view_retention=declaration.view_retention,
     )
+
+
+def _told(
+    streams: Sequence[Stream], sources: Collection[Source], said: Mapping[str, Declaration], problems: list[Problem]
+) -> tuple[Stream, ...]:
+    """Let each stream tell readers what members of its sources say, whether its stream file says so or nothing of it."""
+    found = []
+    for stream in streams:
+        own = [source for source in sources if source.stream == stream.name]
+        operations, transactions = (
+            any(getattr(source.publish, word) for source in own) for word in ("operations", "transaction")
+        )
+        declared = said.get(stream.name)
+        for word, used in (("operations", operations), ("transactions", transactions)):
+            if declared is not None and used and getattr(declared, word) is False:
+                what = f"stream {stream.name} declares no {word}, and members of its sources say them"
+                problems.append(Problem(where=declared.file, what=what, fix=f"write {word}: true, or mend the sources"))
+        found.append(
+            replace(
+                stream,
+                operation_path=OPERATION if operations else stream.operation_path,
+                transactions=transactions or stream.transactions,
+            )
+        )
+    return tuple(found)
+
+
+def _unsaid(streams: Sequence[Stream], said: Mapping[str, Declaration]) -> Iterator[Problem]:
+    """Yield what is kept for as long as deletions are young in streams whose members never say one (RET-10)."""
+    for stream in streams:
+        for name, kept in stream.policies.items():
+            if kept is not None and kept.deleted_for is not None and not stream.operation_path:
+                what = f"deleted_for does not fit {stream.name}/{name}: its members never say that something is gone"
+                fix = "remove it, or let a source say so (docs/how-to/delete-and-group.md)"
+                yield Problem(where=said[stream.name].file, what=what, fix=fix)
 
 
 def stream_of(source: Source) -> Stream:

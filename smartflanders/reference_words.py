@@ -58,6 +58,11 @@ REASONS: Mapping[Reason, Explained] = {
         example="A traffic lane that the configuration document does not list.",
         remedy="Wait for the publisher's next configuration, or say `required: false` at the lookup.",
     ),
+    Reason.ABSENT: Explained(
+        meaning="With `absent: delete`: a payload lacks so much that it is not believed, and nothing is deleted.",
+        example="An empty list; more than half of the entities missing at once; an item that does not say whose it is.",
+        remedy="None where the publisher had a bad moment: the next payload counts again. If it stays, the feed changed.",
+    ),
     Reason.FAULT: Explained(
         meaning="Our own mapping failed on this record: a defect of the platform, not of the data.",
         example="A decoder meets something nobody foresaw.",
@@ -112,6 +117,11 @@ INNER: Mapping[str, str] = {
     "lookup.required": "`true`: wait for the document, and refuse items without a row (reason `lookup`).",
     "publish.when": "`always`, or `changed`: only when an entity says something else than last time.",
     "publish.heartbeat": "With `changed`: publish an unchanged entity again after this time.",
+    "publish.operations": "`true`: members say whether they create or update their entity.",
+    "publish.absent": "`delete`: every payload lists all entities, and what one lacks is deleted; refused as `absent` when "
+    "that is more than half of them.",
+    "publish.deleted": "`{ from: path, equals: [values] }`: an item with one of these values deletes its entity.",
+    "publish.transaction": "`payload`: members of one payload belong together.",
 }
 
 # The words of a binding: what it does, and a binding that uses it.
@@ -165,6 +175,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
 # The keys of a stream file.
 STREAM_KEYS: Mapping[str, str] = {
     "stream": "The stream, as the source files beside it name it. One file per stream, named `<stream>.stream.yaml`.",
+    "retention": "Optional. What the stream keeps; without it, everything. `all` or some of the keys below.",
+    "versions": "Optional. What members say besides: `operations: true` that they create, update or delete their entity, "
+    "`transactions: true` what they were published together with. Needed only where no source says so. [How](../how-to/delete-and-group.md).",
     "views": "Optional. Ways into the stream besides its history, each with a name of letters, digits and hyphens.",
 }
 
@@ -190,6 +203,11 @@ VIEWS: Mapping[str, tuple[str, str, str]] = {
         "`tree:PrefixRelation`",
         "by-name: { by_prefix: name, length: 2 }",
     ),
+    "by_latest": (
+        "None: pages of entities, each with its newest version or its deletion; its root says `ldes:versionAmount 1`.",
+        "`tree:Relation`: every page may change",
+        "newest: { by_latest: entity }",
+    ),
 }
 
 # The keys of a view besides its kind.
@@ -199,6 +217,16 @@ VIEW_OPTIONS: Mapping[str, str] = {
     "zooms": "From 0 to 20, ascending.",
     "length": "From 1 to 8.",
     "then": "A second view, inside each bucket of the first.",
+    "retention": "What this view keeps, where that is not what the stream keeps.",
+}
+
+# The keys of a policy; their properties are in ldes_server/retention_file.py.
+RETENTION: Mapping[str, str] = {
+    "full_log": "How long after its publication every member is kept: `30d`.",
+    "starting_from": "What was published before this time may be gone, whatever else is said: `2026-01-01T00:00:00Z`.",
+    "versions": "How many versions of each entity are kept, however old: the newest ones by observed time.",
+    "version_for": "How long after their observation those versions are kept. With `versions` only.",
+    "deleted_for": "How long after its observation the deletion of an entity is kept; then the entity is forgotten.",
 }
 
 PATHS = """\
@@ -241,6 +269,8 @@ can come between them any more; until then it is asked again like an open one. `
 of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org/ns/json-ld#context"` names.
 
 `/{{stream}}/latest` shows the newest state of every entity in the order of their IRIs, {limit} at most, then `rel="next"`.
+Newest is what was observed last, and of the same time what was published last. An entity whose newest member is its deletion
+is left out, and 410 where it is asked for by `entity`; its deletion and all before it stay in the history.
 
 | Parameter of `/latest` | Form | Shows the newest states |
 |---|---|---|
@@ -248,7 +278,7 @@ of NDJSON is a JSON-LD object without its context, which `rel="http://www.w3.org
 They can be combined; in another order they are redirected (308) to this one. A box whose west is east of its east crosses
 the date line; what has no place is in no box.
 
-CSV has the columns {columns}, then the names of the model in the order of [models](models.md): RFC 4180, UTF-8,
+CSV has the columns {columns}, then `operation` where members of the stream say it, then the names of the model in the order of [models](models.md): RFC 4180, UTF-8,
 a point in decimals, `true` and `false`, nothing where there is no value, a JSON array where there are several. A repeated
 group has one column per name and code (`count_car`, `count_van`). A text in several languages is shown in Dutch, else in
 English. A text that a spreadsheet would run as a formula (it begins with `=`, `@`, a tab, or a sign that no number follows) has an

@@ -35,10 +35,15 @@ def _last_segment(key: str) -> str:
     return next((part for part in reversed(path.split("/")) if part), "")
 
 
-def member_id(stream: str, key: str, observed_at: datetime, *, revision: bytes = b"") -> str:
-    """Return the identity of a member: stream, entity, observed time, and the digest of a revision."""
-    suffix = f"-{revision.hex()[:8]}" if revision else ""
+def member_id(stream: str, key: str, observed_at: datetime, *, revision: bytes = b"", deletes: bool = False) -> str:
+    """Return the identity of a member: stream, entity, observed time, and the digest of a revision or `deleted`."""
+    suffix = "-deleted" if deletes else f"-{revision.hex()[:8]}" if revision else ""
     return f"{stream}/members/{slug(key)}/{_compact(observed_at)}{suffix}"
+
+
+def transaction_id(source: str, received_at: datetime, offset: int) -> str:
+    """Return the key of what the members of one payload share: the source, when it was received, and its raw offset."""
+    return f"{source}/{_compact(received_at)}-{offset}"
 
 
 @lru_cache(maxsize=4096)

@@ -32,6 +32,7 @@ class Reason(Enum):
     RANGE = "range"  # a number, time or coordinate outside what the model or the world allows
     CODE = "code"  # a code that the source file's table or the model's list does not know
     LOOKUP = "lookup"  # a key that the looked-up document does not have
+    ABSENT = "absent"  # so much is missing from a snapshot that it is not believed: nothing is deleted
     FAULT = "fault"  # our own mapping failed on this record: a defect of ours, kept with the record for replay
 
 
@@ -158,6 +159,7 @@ class Member:
     `entity` is the absolute IRI of the thing this member is a version or an observation of.
     `body` is one compact JSON-LD object in its model's own context, without `@context`: it starts with
     `{"@id":"<absolute IRI>"` and ends with `}`, so that a page can splice in what only the log knows.
+    Members that belong together have the same `transaction`, in one topic; the last of them `closes` it.
     """
 
     id: str
@@ -165,6 +167,8 @@ class Member:
     observed_at: datetime
     point: Point | None = None
     body: bytes
+    transaction: str = ""
+    closes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a naive time or a body a page could not splice."""
@@ -177,6 +181,10 @@ class Member:
         headers = {"id": self.id.encode(), "observed_at": format_time(self.observed_at).encode()}
         if self.point is not None:
             headers["point"] = f"{self.point.longitude!r} {self.point.latitude!r}".encode()
+        if self.transaction:
+            headers["transaction"] = self.transaction.encode()
+            if self.closes:
+                headers["closes"] = b"1"
         return Record(key=self.entity.encode(), value=self.body, headers=headers)
 
     @classmethod
@@ -197,6 +205,8 @@ class Member:
             observed_at=parse_time(record.headers["observed_at"].decode()),
             point=point,
             body=record.value,
+            transaction=record.headers.get("transaction", b"").decode(),
+            closes="closes" in record.headers,
         )
 
 

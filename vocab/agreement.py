@@ -8,7 +8,19 @@ from typing import Any
 
 from vocab.names import Names
 from vocab.slots import BUILT_IN, Text, keys, texts
-from vocab.terms import PROV_GENERATED_AT, SEQUENCE, XSD_DATETIME, XSD_INTEGER
+from vocab.terms import (
+    AS,
+    DCTERMS_IS_VERSION_OF,
+    OPERATION,
+    PROV_GENERATED_AT,
+    SEQUENCE,
+    TRANSACTION,
+    TRANSACTION_FINAL,
+    XSD_BOOLEAN,
+    XSD_DATETIME,
+    XSD_INTEGER,
+    XSD_STRING,
+)
 
 # UCUM codes the platform converts between and publishes.
 UNITS = frozenset(
@@ -19,11 +31,19 @@ UNITS = frozenset(
 RESERVED = frozenset(
     {"view", "relation", "node", "path", "value", "member", "remainingItems", "shape", "timestampPath"}
     | {"sequencePath", "versionOfPath", "pollingInterval", "viewDescription", "retentionPolicy", "immutable"}
+    | {"versionTimestampPath", "versionSequencePath", "transactionPath", "transactionFinalizedPath"}
     | {"EventStream", "Node", "search"}
 )
 _LOG_TERMS = {
     "generatedAtTime": (PROV_GENERATED_AT, XSD_DATETIME),
     "sequence": (SEQUENCE, XSD_INTEGER),
+    "transaction": (TRANSACTION, XSD_STRING),
+    "transactionFinal": (TRANSACTION_FINAL, XSD_BOOLEAN),
+}
+# What versions say besides.
+_VERSION_TERMS = {
+    "operation": (OPERATION, "@vocab"),
+    **{name: (f"{AS}{name}", None) for name in ("Create", "Update", "Delete")},
 }
 
 
@@ -56,10 +76,11 @@ def faults(parts: Parts) -> list[str]:
 
 def _context_faults(parts: Parts) -> Iterator[str]:
     terms = parts.names.terms
-    for name, (iri, datatype) in _LOG_TERMS.items():
+    versioned = any(term.iri == DCTERMS_IS_VERSION_OF for key, term in terms.items() if key in parts.template)
+    for name, (iri, datatype) in {**_LOG_TERMS, **(_VERSION_TERMS if versioned else {})}.items():
         term = terms.get(name)
         if term is None or (term.iri, term.coercion) != (iri, datatype):
-            yield f"context.jsonld: {name} must be {iri}, a {datatype}"
+            yield f"context.jsonld: {name} must be {iri}{f', a {datatype}' if datatype else ''}"
     for name in sorted(RESERVED & terms.keys()):
         yield f"context.jsonld: {name} is a key of pages and cannot be a term"
 

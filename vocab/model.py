@@ -3,7 +3,8 @@
 A model is a folder `vocab/models/<name>/` of five files:
 
 - `context.jsonld`   the JSON-LD context of its members; it always has the terms `generatedAtTime`
-  (prov:generatedAtTime, xsd:dateTime) and `sequence` (sf:sequence, xsd:integer) that the log adds at publication;
+  (prov:generatedAtTime, xsd:dateTime) and `sequence` (sf:sequence, xsd:integer) that the log adds at publication,
+  `transaction` and `transactionFinal`, and for versions `operation` with its values (vocab/versions.py);
 - `shape.ttl`        the SHACL shape a member conforms to; it also declares the names a source may bind (below);
 - `template.jsonld`  the member with slots, filled by `ingest.mapping`;
 - `example.jsonld`   a member that validates, with `@context` inline;
@@ -121,7 +122,8 @@ class Model:
     """One reference model. `versioned` models have members with dcterms:isVersionOf; the others are observations.
 
     `context` is the value of `@context` as compact JSON; `title` and `description` have the keys `nl` and `en`. `themes`
-    (EU data themes) and `mobility_themes` (mobilityDCAT-AP) are what a catalogue files it under.
+    (EU data themes) and `mobility_themes` (mobilityDCAT-AP) are what a catalogue files it under. `observed_path` is the
+    property of a member that says when it was observed; empty where there is none.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Model:
     writer: Writer
     themes: tuple[str, ...] = ()
     mobility_themes: tuple[str, ...] = ()
+    observed_path: str = ""
 
 
 def model_names() -> tuple[str, ...]:
@@ -192,6 +195,7 @@ def read_model(folder: Path) -> Model:
         writer=Writer(names),
         themes=tuple(sorted(map(str, graph.objects(iri, URIRef(DCAT_THEME))))),
         mobility_themes=tuple(sorted(map(str, graph.objects(iri, URIRef(MOBILITY_THEME))))),
+        observed_path=next((names.terms[key].iri for key in _observed(template) if key in names.terms), ""),
     )
     _refuse_faults(model, agreement.faults(_parts(model, names)))
     return model
@@ -247,6 +251,10 @@ def _node_shape(graph: Graph, name: str) -> URIRef:
         fix = "give exactly one sh:NodeShape, with an IRI, a sh:targetClass"
         raise ModelError(f"{len(found)} node shapes have a target", where=f"model {name}: shape.ttl", fix=fix)
     return found[0]
+
+
+def _observed(template: Mapping[str, Any]) -> list[str]:
+    return [key for key, value in template.items() if value == "{observed_at}"]
 
 
 def _spell(iri: str, turtle: str, graph: Graph) -> Shape:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 SF = "https://w3id.org/smartflanders/ns#"
 SEQUENCE = SF + "sequence"
+OPERATION = SF + "operation"
+TRANSACTION = SF + "transaction"
+TRANSACTION_FINAL = SF + "transactionFinal"
 BIND = SF + "bind"
 KIND = SF + "kind"
 REQUIRED = SF + "required"
@@ -24,6 +27,7 @@ XSD_STRING = XSD + "string"
 XSD_DATE = XSD + "date"
 XSD_DECIMAL = XSD + "decimal"
 
+AS = "https://www.w3.org/ns/activitystreams#"
 GEO_WKT = "http://www.opengis.net/ont/geosparql#wktLiteral"
 TREE = "https://w3id.org/tree#"
 DCAT_THEME = "http://www.w3.org/ns/dcat#theme"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ldes_server.definition import ByPrefix, ByProperty, ByTile, ByTime, Nested, Plain, ViewDefinition, read_definition
+from ldes_server.definition import ByLatest, ByPrefix, ByProperty, ByTile, ByTime, Nested, Plain, read_definition
 from ldes_server.fragmentations.by_prefix import by_prefix
 from ldes_server.fragmentations.by_property import by_property
 from ldes_server.fragmentations.by_tile import by_tile
@@ -40,10 +40,12 @@ def compile_view(definition: str, model: Model) -> Fragmentation:
         view = read_definition(definition)
     except ValueError as error:
         raise _refuse(str(error), "declare the view anew in the stream file") from error
+    if isinstance(view, ByLatest):
+        raise _refuse("a view of newest versions divides nothing", "ask postgres_newest.py for its pages")
     return _compile(view, places(model), model)
 
 
-def _compile(view: ViewDefinition, known: Mapping[str, Place], model: Model) -> Fragmentation:
+def _compile(view: Plain | Nested, known: Mapping[str, Place], model: Model) -> Fragmentation:
     if isinstance(view, Nested):
         return NestedFragmentation(_compile(view.outer, known, model), _compile(view.inner, known, model), view)
     place = known.get(view.name)

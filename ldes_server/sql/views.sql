@@ -1,10 +1,19 @@
 -- Reading the pages of views: each query under its name, with what it promises.
 
+-- name: history
+-- How far the history is, and where it begins.
+SELECT count, first, gone FROM ldes.streams WHERE name = $1
+
+-- name: times
+-- The publication times of single members.
+SELECT sequence, published_at FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence = ANY ($2::bigint[])
+
 -- name: find_bucket
 -- A bucket of a build that readers may read; build 0 stands for the live one. `newest` is the publication time that
 -- says what is closed: a retired build knows nothing newer than its retirement.
 SELECT
-    s.id AS stream, s.count AS published, s.first, v.id AS view, v.build, b.number, b.count, b.children,
+    s.id AS stream, s.count AS published, s.first, v.id AS view, v.build, v.definition, b.number, b.count, b.children,
     CASE v.state WHEN 'live' THEN s.published_at ELSE v.closed_at END >= b.closes_at AS closed,
     CASE v.state WHEN 'live' THEN s.published_at ELSE v.closed_at END AS newest
 FROM ldes.streams AS s
@@ -38,7 +47,7 @@ JOIN ldes.members AS m ON m.stream = $1 AND m.sequence = run.sequences[asked.pla
 
 -- name: bucket_members
 -- The members at a range of places of a bucket, in order.
-SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.body
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM ldes.places AS run
 CROSS JOIN LATERAL unnest(run.sequences[greatest(1, $4 - run.start + 1):$5 - run.start]) AS held (sequence)
 JOIN ldes.members AS m ON m.stream = $1 AND m.sequence = held.sequence

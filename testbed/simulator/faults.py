@@ -23,6 +23,7 @@ class Fault(Enum):
     WRONG_CLOCK = "wrong-clock"  # a device that restarted in the year 2000
     MISSING_FIELD = "missing-field"  # the observation time of some items is absent
     BAD_COORDINATES = "bad-coordinates"  # some items lie nowhere on earth; documents without places stay whole
+    CLOSED = "closed"  # one place is not listed any more, as if it had closed; it is back when this is switched off
     DRIFT = "drift"  # the observation time of all items has a new name since today
     # Made to the body: it is no longer what its media type says, or not safe to read.
     MALFORMED = "malformed"  # cut in the middle, but transferred completely
@@ -109,6 +110,14 @@ def _reordered(_: Document, chance: Random, earlier: Earlier) -> Document:
     return replace(old, fragments=tuple(chance.sample(old.fragments, len(old.fragments))))
 
 
+def _closed(document: Document, _: Random, __: Earlier) -> Document:
+    """Leave out the place whose entity comes first, the same one always."""
+    listed = [part.item.entity for part in document.fragments if part.item is not None]
+    gone = min(listed, default="")
+    kept = (part for part in document.fragments if part.item is None or part.item.entity != gone)
+    return replace(document, fragments=tuple(kept))
+
+
 def _told(part: Fragment, body: bytes, expected: Expected) -> Fragment:
     """Give a fragment its spoiled body; one the fault does not touch stays what it is."""
     return part if body == part.body or part.item is None else replace(part, body=body, expected=expected)
@@ -163,12 +172,14 @@ _CHANGES: Mapping[Fault, _Change] = {
     Fault.WRONG_CLOCK: _wrong_clock,
     Fault.MISSING_FIELD: _missing_field,
     Fault.BAD_COORDINATES: _bad_coordinates,
+    Fault.CLOSED: _closed,
     Fault.DRIFT: _drift,
 }
-# In this order: an older document is chosen before items are spoiled, and items are spoiled before they are doubled.
+# In this order: an older document is chosen, then what is closed is left out, then items are spoiled, then doubled.
 DOCUMENT_FAULTS = (
     Fault.REORDERED,
     Fault.LATE,
+    Fault.CLOSED,
     Fault.SENTINEL,
     Fault.WRONG_CLOCK,
     Fault.MISSING_FIELD,

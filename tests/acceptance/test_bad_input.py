@@ -149,6 +149,8 @@ def write_pilots(folder: Path, city: str, mean: str) -> None:
     text = (folder / "garages.yaml").read_text("utf-8")
     text = re.sub(r"url: \S+", f"url: {mean}/garages", text)
     text = text.replace("source: gent-garages", "source: mean-garages").replace("gent-parking", "mean-parking")
+    # What it serves is no list of all there is.
+    text = text.replace(", absent: delete, transaction: payload", "")
     (folder / "mean.yaml").write_text(text, "utf-8")
 
 

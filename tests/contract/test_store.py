@@ -252,6 +252,29 @@ async def test_states_are_selected_by_place_and_time(store: Store) -> None:
     assert await store.states("nobody", Selection(), limit=10) == []
 
 
+async def test_deleted_entities_have_no_state(store: Store) -> None:
+    """A deletion takes its entity out of the newest states until a later version brings it back; its members stay."""
+    base, gone = "https://example.org/1", NOON + timedelta(hours=1)
+    await store.append("parking", batch(Head(), members(range(3))))
+    tombstone = members([3], observed_at=gone, deleted=True)[0]._replace(entity=base, point=None)
+    await store.append("parking", batch(await store.head("parking"), (tombstone,)))
+    assert await states(store) == ["0", "2"]
+    assert await states(store, box=Box(west=-180, south=-90, east=180, north=90)) == []
+    assert [each.entity for each in await store.latest("parking", limit=9)] == [
+        f"https://example.org/{n}" for n in "02"
+    ]
+    assert [each.deleted for each in await store.latest("parking", limit=9, deleted=True)] == [True, False, False]
+    assert await store.latest_of("parking", base) == tombstone
+    assert await store.member("parking", tombstone.id) == tombstone
+    late = members([4], observed_at=gone - timedelta(minutes=1))[0]._replace(entity=base)
+    await store.append("parking", batch(await store.head("parking"), (late,)))
+    assert await states(store) == ["0", "2"]
+    again = members([5], observed_at=gone)[0]._replace(entity=base)
+    await store.append("parking", batch(await store.head("parking"), (again,)))
+    assert await states(store) == ["0", "1", "2"]
+    assert [each.deleted for each in await store.after("parking", 1, limit=9)] == [False, True, False, False]
+
+
 async def test_the_place_of_a_state_moves_with_it(store: Store) -> None:
     """An entity is found where its newest observation was, and nowhere else."""
     here, there = Point(longitude=3.0, latitude=51.0), Point(longitude=4.0, latitude=51.0)

@@ -93,6 +93,12 @@ def test_all_faults_come_at_once_with_their_lines(tmp_path: Path) -> None:
         (HEAD + "files: { folder: a, pattern: b }\n" + BIND, "two transports"),
         (HEAD + BIND + "publish: { when: sometimes }", "publish when 'sometimes' is unknown"),
         (HEAD + BIND + "publish: { heartbeat: 15m }", "a heartbeat without"),
+        (HEAD + BIND + "publish: { absent: forget }", "absent 'forget' is unknown"),
+        (HEAD + BIND + "publish: { transaction: minute }", "transaction 'minute' is unknown"),
+        (HEAD + BIND + "publish: { operations: some }", "write operations: true or false"),
+        (HEAD + BIND + "publish: { operations: false, absent: delete }", "deletions without operations"),
+        (HEAD + BIND + "publish: { deleted: { from: state } }", "deleted needs the values"),
+        (HEAD + BIND + "publish: { deleted: { equals: [gone] } }", "from is missing"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -18,6 +18,7 @@ from smartflanders.cli import main
 from smartflanders.pilots import load_plan
 from streams.errors import ConfigError
 from vocab.model import load_model, model_names
+from vocab.terms import OPERATION
 
 PILOTS = Path(__file__).resolve().parents[3] / "deploy" / "pilots"
 MODELS = {"s": load_model("parking"), "t": load_model("traffic")}
@@ -114,7 +115,11 @@ views:
         ("by_tile: point, zooms: true", "zoom 'true' is not right", "a whole number from 0 to 20"),
         ("by_prefix: name", "length is missing", "add length: 2"),
         ("by_prefix: name, length: 9", "length '9' is not right", "a whole number from 1 to 8"),
-        ("by_property: operator, length: 2", "unknown key 'length' in view v", "known here: by_property, then"),
+        (
+            "by_property: operator, length: 2",
+            "unknown key 'length' in view v",
+            "known here: by_property, retention, then",
+        ),
         ("by_property: operator, then: 3", "then of view v must be a mapping", "key: value"),
         ("by_property: operator, then: { by_property: nam }", "unknown name 'nam'", "known here"),
         (
@@ -170,6 +175,7 @@ def test_a_view_whose_path_no_member_has_is_legal() -> None:
 def pilot(tmp_path: Path) -> Path:
     """Copy a source of Gent into a pilot of its own."""
     text = (PILOTS / "gent" / "parking" / "garages.yaml").read_text("utf-8")
+    text = text.replace(", absent: delete, transaction: payload", "")
     (tmp_path / "garages.yaml").write_text(text, "utf-8")
     return tmp_path
 
@@ -183,6 +189,40 @@ def test_a_second_file_for_a_stream_is_refused(pilot: Path) -> None:
         load_plan([pilot])
     assert "stream gent-parking has a stream file already: a.stream.yaml" in str(caught.value)
     assert "did you mean 'gent-parking'?" in str(caught.value)
+
+
+def test_what_members_say_is_declared(pilot: Path) -> None:
+    """Readers are told what members say because the stream file or a source says so; both must not contradict."""
+    file = pilot / f"gent-parking{SUFFIX}"
+    (stream,) = load_plan([pilot]).streams
+    assert (stream.operation_path, stream.transactions) == ("", False)
+    file.write_text("stream: gent-parking\nversions: { operations: true, transactions: true }\n", "utf-8")
+    (stream,) = load_plan([pilot]).streams
+    assert (stream.operation_path, stream.transactions) == (OPERATION, True)
+    file.unlink()
+    text = (pilot / "garages.yaml").read_text("utf-8").replace("15m }", "15m, absent: delete, transaction: payload }")
+    (pilot / "garages.yaml").write_text(text, "utf-8")
+    (stream,) = load_plan([pilot]).streams
+    assert (stream.operation_path, stream.transactions) == (OPERATION, True)
+    file.write_text("stream: gent-parking\nversions: { operations: false, transactions: false }\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_plan([pilot])
+    for word in ("operations", "transactions"):
+        assert f"declares no {word}, and members of its sources say them" in str(caught.value)
+    file.write_text("stream: gent-parking\nversions: { operations: maybe, deletes: true }\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_plan([pilot])
+    assert "write operations: true or false" in str(caught.value) or "deletes" in str(caught.value)
+
+
+def test_observations_have_no_operations(tmp_path: Path) -> None:
+    """A stream of observations may group them, and cannot delete them."""
+    file = tmp_path / f"s{SUFFIX}"
+    file.write_text("stream: s\nversions: { transactions: true }\n", "utf-8")
+    assert load_declaration(file, {"s": load_model("traffic")}).transactions
+    file.write_text("stream: s\nversions: { operations: true }\n", "utf-8")
+    with pytest.raises(ConfigError, match="nothing deletes them"):
+        load_declaration(file, {"s": load_model("traffic")})
 
 
 def test_check_shows_where_an_example_goes(pilot: Path, capsys: pytest.CaptureFixture[str]) -> None:

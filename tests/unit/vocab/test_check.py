@@ -41,10 +41,10 @@ def test_findings_name_node_path_and_value() -> None:
 def test_sequence_paths_are_spelled_out() -> None:
     """A finding on a path of several properties must show all of them."""
     member = _example("parking")
-    del member["capacity"]
+    member["capacity"][1]["currentValue"] = -1
     (found,) = validate(load_model("parking"), [orjson.dumps(member)])
     assert found.path == "http://schema.mobivoc.org/#capacity / http://schema.mobivoc.org/#currentValue"
-    assert found.value == ""
+    assert found.value == "-1"
 
 
 @pytest.mark.parametrize(
