@@ -82,6 +82,7 @@ class AcceptProxy:
         self.accept: str | None = None
         self.served: Counter[str] = Counter()
         self.handed: set[str] = set()  # the addresses that were answered with a document
+        self.refused: list[str] = []  # the addresses that were answered with 404 or 410
         self._port = port
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
@@ -92,6 +93,7 @@ class AcceptProxy:
         self.accept = media_type
         self.served.clear()
         self.handed.clear()
+        self.refused.clear()
 
     async def _start(self) -> None:
         self._session = ClientSession(auto_decompress=False, cookie_jar=DummyCookieJar())
@@ -112,6 +114,8 @@ class AcceptProxy:
             if answer.status == 200:
                 self.served[answer.content_type] += 1
                 self.handed.add(f"{self.base}{request.path_qs}")
+            if answer.status in (404, 410):
+                self.refused.append(f"{self.base}{request.path_qs}")
             return web.Response(status=answer.status, headers=kept, body=body)
 
     async def _close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from smartflanders.roles import ROLES
 from streams.record import format_time
 from tests.support import crawl
 from tests.support.account import Account, Verdict
+from tests.support.clients import AcceptProxy
 from tests.support.cluster import Started, until
 from tests.support.running import ROOT, free_port
 
@@ -28,8 +28,8 @@ VIEWS = """views:
   by-name: { by_prefix: name, length: 2 }
 """
 NAMES = ("log", "by-minute", "by-tile", "by-garage", "by-name")
-# Four hours of the city pass in forty seconds; then its time is ours.
-_BACK, _SPEED = timedelta(hours=4), 360
+# Two hours of the city pass in twenty seconds; then its time is ours.
+_BACK, _SPEED = timedelta(hours=2), 360
 # The sources are asked twice a second, every third minute of the city: some of what a car park says every other minute is
 # not seen in its turn. In every answer a tenth of the car parks say what they said ten minutes before.
 _ASKED = 120
@@ -38,14 +38,15 @@ _ASKED = 120
 class Latecomers:
     """The city with its ledger, the platform on the database at `dsn`, and a collector that can rest.
 
-    `more` are further lines of the stream file. `SF_BASE_URL` in `environ` is where readers find it, if not at `port`.
+    Readers come through `proxy`, which notes what they are refused. What nothing links any more answers for `grace`.
     """
 
-    def __init__(self, folder: Path, dsn: str, *, more: str = "", environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, dsn: str, *, grace: timedelta) -> None:
         self.folder = folder
-        self.port = free_port()
-        self.base = (environ or {}).get("SF_BASE_URL", f"http://127.0.0.1:{self.port}")
-        self._more = more
+        self.grace = grace
+        self._port = free_port()
+        self.proxy = AcceptProxy(free_port(), f"http://127.0.0.1:{self._port}")
+        self.base = self.proxy.base
         self.account = Account(file=folder / "ledger.ndjson")
         self._pilot = folder / "pilot"
         self._running: dict[str, Started] = {}
@@ -53,7 +54,7 @@ class Latecomers:
             "SF_DATABASE_URL": dsn,
             "SF_BASE_URL": self.base,
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
-            **(environ or {}),
+            "SF_VIEW_GRACE": f"{grace.total_seconds():.0f}s",
         }
 
     @property
@@ -66,7 +67,8 @@ class Latecomers:
         self._pilot.mkdir()
         for name in ("garages.yaml", "park-and-ride.yaml"):
             shutil.copyfile(PARKING / name, self._pilot / name)
-        (self._pilot / f"{STREAM}.stream.yaml").write_text(f"stream: {STREAM}\n{self._more}{VIEWS}", "utf-8")
+        self._declare("")
+        self.proxy.__enter__()
         try:
             start = format_time(datetime.now(UTC) - _BACK)
             clock = [f"--start={start}", "--patient", f"--speed={_SPEED}"]
@@ -84,12 +86,27 @@ class Latecomers:
 
     def __exit__(self, *_: object) -> None:
         with ExitStack() as stack:
+            stack.callback(self.proxy.__exit__, None, None, None)
             for process in self._running.values():
                 stack.callback(process.stop)
 
+    def keep(self, since: str) -> None:
+        """From now on keep what was published since then, and nothing else."""
+        self._declare(f"retention: {{ starting_from: {since} }}\n")
+        self.look()
+
+    def look(self) -> None:
+        """Start the writer again: what its policy wants is done at once then, and later each minute."""
+        self._running.pop("write").stop()
+        self._running["write"] = self._start("write")
+        self._running["write"].ready()
+
+    def _declare(self, more: str) -> None:
+        (self._pilot / f"{STREAM}.stream.yaml").write_text(f"stream: {STREAM}\n{more}{VIEWS}", "utf-8")
+
     def _publish(self) -> None:
         starting = {name: self._start(name) for name in ROLES if name != "collect"}
-        starting["serve"] = self._start("serve", f"--port={self.port}")
+        starting["serve"] = self._start("serve", f"--port={self._port}")
         self._running |= starting
         for process in starting.values():
             process.ready()
