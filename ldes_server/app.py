@@ -228,7 +228,9 @@ async def member(request: Request, stream: str, site: Here) -> Response:
     site.stream(stream)
     variant = variant_of(request, site.offers(stream, RDF_TYPES))
     ready = await site.shelf.member(stream, raw_path(request)[1:], variant)
-    if ready is None:
+    if ready is Missing.GONE:
+        raise Problem(410, "this member is no longer kept", fix=f"what is kept is reached from /{stream}/log")
+    if isinstance(ready, Missing):
         raise Problem(404, "there is no such member", fix=f"all of them are reached from /{stream}/log")
     return answer(request, ready)
 

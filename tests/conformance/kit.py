@@ -320,7 +320,7 @@ def extract(graph: Graph, member: URIRef) -> Graph:
 
 @contextmanager
 def _connection(port: int) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=90)
     try:
         yield connection
     finally:
