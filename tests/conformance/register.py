@@ -42,7 +42,8 @@ _AREAS = {
 _HEAD = """# Conformance
 
 How the server stands to LDES 1.0, TREE and DCAT-AP Feeds, requirement by requirement: our numbering and our words.
-*Pass* means that every test named beside it passed, over HTTP, against the real server with its database and real members.
+*Pass* means that every test named beside it passed: over HTTP, against the real server with its database and real members;
+requirements of clients against the testbed's client (`test_client.py`).
 
 From: L is the [LDES specification](https://w3id.org/ldes/specification), P its primer for servers, V its vocabulary, T
 [TREE](https://w3id.org/tree/specification), TP the TREE profile, TD TREE discovery, F DCAT-AP Feeds, each with its section. *Ours*: no

@@ -133,6 +133,7 @@ def test_http_05_tag_changes_with_the_content(growing: Site) -> None:
     for _ in range(100):
         if not set(before) & set(after):
             break
+        growing.pause(0.02)
         after = [growing.get(path).headers["etag"] for path in ("/gent-parking/log", "/gent-parking/log/0/0")]
     assert not set(before) & set(after)
 

@@ -262,6 +262,7 @@ def test_a_search_has_no_plain_form(site: Views) -> None:
     assert "text/turtle" in json.loads(answer.body)["near"]
 
 
+@pytest.mark.usefixtures("everything")
 def test_a_search_sees_what_came_since(site: Views) -> None:
     """An answer that was given before shows a new bucket as soon as it has members, and leads to nothing that is not there."""
     address = f"/{NAME}/by-hour?at=2026-11-24T12:30:00Z"
