@@ -190,7 +190,8 @@ async def view(request: Request, stream: str, view: str, site: Here) -> Response
     if asked is None:
         return await _page(request, site, stream, PageId(view=view))
     variant = variant_of(request, site.offers(stream, tuple(PAGE_FORMS)))
-    if not asked.query.is_canonical:
+    # The page is about the address it was asked by (HTTP-18), and templates are filled in with escapes (RFC 6570).
+    if request.scope["query_string"] != asked.query.canonical.encode():
         return _canonical(site, PageId(view=view), stream, asked.query)
     if asked.is_too_wide:
         root = site.base_url + PageId(view=view).path(stream)
@@ -227,7 +228,9 @@ async def member(request: Request, stream: str, site: Here) -> Response:
     site.stream(stream)
     variant = variant_of(request, site.offers(stream, RDF_TYPES))
     ready = await site.shelf.member(stream, raw_path(request)[1:], variant)
-    if ready is None:
+    if ready is Missing.GONE:
+        raise Problem(410, "this member is no longer kept", fix=f"what is kept is reached from /{stream}/log")
+    if isinstance(ready, Missing):
         raise Problem(404, "there is no such member", fix=f"all of them are reached from /{stream}/log")
     return answer(request, ready)
 

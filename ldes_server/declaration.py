@@ -19,13 +19,15 @@ from ldes_server.definition import (
     Plain,
     ViewDefinition,
 )
+from ldes_server.retention import Retention
+from ldes_server.retention_file import read_retention_key
 from streams.errors import ConfigError
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
 from vocab.model import Kind, Model
 from vocab.places import places
 
 SUFFIX = ".stream.yaml"
-KEYS = ("stream", "versions", "views")
+KEYS = ("stream", "retention", "versions", "views")
 VERSIONS = ("operations", "transactions")
 # Addresses below a stream that are ours; a view cannot have their names.
 RESERVED = frozenset({"log", "latest", "live", "members", "entities"})
@@ -63,6 +65,7 @@ def fitting(kind: str, model: Model) -> tuple[str, ...]:
 class Declaration:
     """One stream file, read and checked; `views` by name, in the order of the file.
 
+    `retention` is what the stream keeps, None everything; `view_retention` has the views that keep something else.
     `operations` and `transactions` say whether members may say what they do to their entity, and what they belong
     together with; None leaves it to the sources.
     """
@@ -72,6 +75,8 @@ class Declaration:
     operations: bool | None = None
     transactions: bool | None = None
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
+    retention: Retention | None = None
+    view_retention: Mapping[str, Retention | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +111,28 @@ def load_declaration(path: Path, models: Mapping[str, Model]) -> Declaration:
     if stream and stream not in models:
         faults.add((root.get("stream") or root).line, f"no source feeds stream {stream!r}", suggest(stream, models))
     scope = _Scope(model=models.get(stream), faults=faults)
-    versions = _versions(root.get("versions"), scope)
-    views = _views(root.get("views"), scope)
+    declaration = Declaration(
+        stream=stream,
+        file=path.name,
+        views=_views(root.get("views"), scope),
+        retention=_retention(root.get("retention"), scope, where="the stream"),
+        view_retention=_view_retention(root.get("views"), scope),
+        **_versions(root.get("versions"), scope),
+    )
     if faults.problems:
         raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
-    return Declaration(stream=stream, file=path.name, views=views, **versions)
+    return declaration
+
+
+def _retention(node: Node | None, scope: _Scope, *, where: str) -> Retention | None:
+    versioned = scope.model is None or scope.model.versioned
+    return read_retention_key(node, scope.faults, where=where, versioned=versioned)
+
+
+def _view_retention(views: Node | None, scope: _Scope) -> dict[str, Retention | None]:
+    found = views.items() if views is not None else ()
+    own = {name: value for name, view in found if (value := view.get("retention")) is not None}
+    return {name: _retention(value, scope, where=f"view {name}") for name, value in own.items()}
 
 
 def _versions(node: Node | None, scope: _Scope) -> dict[str, bool]:
@@ -149,20 +171,20 @@ def _view(node: Node, scope: _Scope, *, where: str) -> ViewDefinition | None:
     if node.get(WHOLE) is not None and (then is not None or len(list(node.items())) > 1):
         scope.faults.add(node.line, f"{where} has more than {WHOLE}", f"write {{ {WHOLE}: entity }} and nothing else")
         return None
-    outer = _plain(node, scope, where=where)
+    outer = _plain(node, scope, where=where, more=("then", "retention"))
     if then is None or not node.is_mapping:
         return outer
     if then.get("then") is not None:
         scope.faults.add(then.line, f"{where} is nested twice", "views may be nested one level: keep one `then`")
         return None
-    inner = _plain(then, scope, where=f"then of {where}")
+    inner = _plain(then, scope, where=f"then of {where}", more=("then",))
     if isinstance(inner, ByLatest):
         scope.faults.add(then.line, f"{WHOLE} inside {where}", f"give {WHOLE} a view of its own")
         return None
     return None if outer is None or inner is None or isinstance(outer, ByLatest) else Nested(outer=outer, inner=inner)
 
 
-def _plain(node: Node, scope: _Scope, *, where: str) -> Plain | ByLatest | None:
+def _plain(node: Node, scope: _Scope, *, where: str, more: tuple[str, ...]) -> Plain | ByLatest | None:
     kinds = [kind for kind in OPTIONS if node.get(kind) is not None]
     if len(kinds) != 1 and node.is_mapping:
         unknown = [key for key, _ in node.items() if key.startswith("by") and key not in OPTIONS]
@@ -170,7 +192,7 @@ def _plain(node: Node, scope: _Scope, *, where: str) -> Plain | ByLatest | None:
         fix = suggest(unknown[0], OPTIONS) if unknown and not kinds else f"give exactly one of {', '.join(OPTIONS)}"
         scope.faults.add(node.line, what, fix)
         return None
-    known = (*kinds, *(OPTIONS[kinds[0]] if kinds else ()), "then")
+    known = (*kinds, *(OPTIONS[kinds[0]] if kinds else ()), *more)
     if not check_keys(node, known, scope.faults, where=where):
         return None
     kind = kinds[0]

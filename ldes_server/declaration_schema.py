@@ -7,6 +7,7 @@ from typing import Any
 
 from ldes_server.declaration import DEEPEST_ZOOM, LONGEST_PREFIX, OPTIONS, RESERVED, WHOLE, fitting
 from ldes_server.definition import LEVELS
+from ldes_server.retention_file import ALL
 from vocab.model import Model
 
 Schema = dict[str, Any]
@@ -35,6 +36,34 @@ _OPTIONS: Mapping[str, Schema] = {
         "description": "How many characters of the text are levels of the tree",
     },
 }
+_LASTING: Schema = {**_DURATION, "examples": ["12h", "30d"]}
+_POLICY: Mapping[str, Schema] = {
+    "full_log": {**_LASTING, "description": "How long every member is kept (ldes:fullLogDuration)"},
+    "starting_from": {
+        "type": "string",
+        "format": "date-time",
+        "description": "What was published before is not kept (ldes:startingFrom)",
+    },
+    "versions": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "How many versions of each entity are kept, the newest ones (ldes:versionAmount)",
+    },
+    "version_for": {**_LASTING, "description": "How old such a version may get (ldes:versionDuration)"},
+    "deleted_for": {**_LASTING, "description": "How long a deletion is kept (ldes:versionDeleteDuration)"},
+}
+_RETENTION: Schema = {
+    "oneOf": [
+        {"const": ALL},
+        {
+            "type": "object",
+            "properties": dict(_POLICY),
+            "minProperties": 1,
+            "additionalProperties": False,
+            "dependentRequired": {"version_for": ["versions"]},
+        },
+    ],
+}
 _REQUIRED = ("levels", "zooms", "length")
 _MEANING = {
     "by_time": "Windows in UTC over the times of this name",
@@ -51,6 +80,8 @@ def _kind(kind: str, models: Iterable[Model], *, then: bool) -> Schema:
     properties |= {option: _OPTIONS[option] for option in OPTIONS[kind]}
     if then and kind != WHOLE:
         properties["then"] = {"$ref": "#/$defs/inner", "description": "Divide every bucket again"}
+        meaning = "What this view keeps, where it is not what the stream keeps"
+        properties["retention"] = {"$ref": "#/$defs/retention", "description": meaning}
     required = [kind, *(option for option in OPTIONS[kind] if option in _REQUIRED)]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
@@ -70,6 +101,7 @@ def stream_schema(models: Iterable[Model]) -> Schema:
                 "pattern": "^[a-z][a-z0-9-]*$",
                 "description": "The stream, as sources name it",
             },
+            "retention": {"$ref": "#/$defs/retention", "description": "What the stream keeps; without it, everything"},
             "versions": {
                 "type": "object",
                 "properties": {
@@ -91,6 +123,7 @@ def stream_schema(models: Iterable[Model]) -> Schema:
         "additionalProperties": False,
         "$defs": {
             "view": {"oneOf": [_kind(kind, models, then=True) for kind in OPTIONS]},
+            "retention": _RETENTION,
             "inner": {"oneOf": [_kind(kind, models, then=False) for kind in OPTIONS if kind != WHOLE]},
         },
     }

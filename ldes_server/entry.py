@@ -152,15 +152,31 @@ async def _page_of(site: Site, stream: Stream, values: Mapping[str, str]) -> tup
         moment = read_moment("at", values["at"])
         later = await _after(site, stream.name, moment)
         last = (head.count if later is None else later) - 1
-        return (_leaf(stream, max(last, head.first)) if head.count else ROOT), later is not None
+        if last < head.first:
+            return await _oldest(site, stream, head)
+        return _leaf(stream, last), later is not None
     place = read_place("since", values["since"])
     if isinstance(place, datetime):
         found = await site.shelf.store.since(stream.name, place)
+        if found is not None and found <= head.first:
+            return await _oldest(site, stream, head)
         return (ROOT, False) if found is None else (_leaf(stream, found), True)
     if place >= head.count:
         head = await site.shelf.store.newest_head(stream.name)
+    if place < head.first:
+        return await _oldest(site, stream, head)
     # Nothing is there yet, but it will be reached from the root.
-    return (_leaf(stream, max(place, head.first)), True) if place < head.count else (ROOT, False)
+    return (_leaf(stream, place), True) if place < head.count else (ROOT, False)
+
+
+async def _oldest(site: Site, stream: Stream, head: Head) -> tuple[PageId, bool]:
+    """Return the page where reading the history from its beginning begins, and whether that will stay so.
+
+    That is its oldest leaf, or the root where there is none and where it links older members, kept for their version.
+    """
+    if head.first == head.count or await site.shelf.has_older(stream.name):
+        return ROOT, False
+    return _leaf(stream, head.first), head.first == 0
 
 
 async def _after(site: Site, name: str, moment: datetime) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -13,8 +14,11 @@ from ldes_server.model import SEQUENCE, Stream
 from ldes_server.negotiate import Form
 from ldes_server.plain import FIXED, OPERATION
 from ldes_server.render import IS_PART_OF, LDES, RDF_TYPE, TREE, XSD, Frame
+from ldes_server.retention import Retention, xsd_duration
+from ldes_server.retention_file import KEYS
 from ldes_server.search_forms import HYDRA, Variable, render_form
 from ldes_server.searches import Search
+from streams.record import format_time
 from vocab.flat import compile_flat
 from vocab.terms import AS, TRANSACTION, TRANSACTION_FINAL
 from vocab.versions import Operation
@@ -56,11 +60,15 @@ _ROOT_WORDS: dict[str, Any] = {
     "view": {"@id": f"{TREE}view", **_LINK},
     "views": {"@id": f"{TREE}view", **_LINK},
     "viewDescription": {"@id": f"{TREE}viewDescription", **_LINK},
-    "retentionPolicy": {"@id": f"{LDES}retentionPolicy"},
-    "RetentionPolicy": f"{LDES}RetentionPolicy",
-    "versionAmount": {"@id": f"{LDES}versionAmount", "@type": f"{XSD}integer"},
     "EventSource": f"{LDES}EventSource",
     "SearchTree": f"{TREE}SearchTree",
+    "retentionPolicy": {"@id": f"{LDES}retentionPolicy"},
+    "RetentionPolicy": f"{LDES}RetentionPolicy",
+    "startingFrom": {"@id": f"{LDES}startingFrom", "@type": f"{XSD}dateTime"},
+    "fullLogDuration": {"@id": f"{LDES}fullLogDuration", "@type": f"{XSD}duration"},
+    "versionAmount": {"@id": f"{LDES}versionAmount", "@type": f"{XSD}integer"},
+    "versionDuration": {"@id": f"{LDES}versionDuration", "@type": f"{XSD}duration"},
+    "versionDeleteDuration": {"@id": f"{LDES}versionDeleteDuration", "@type": f"{XSD}duration"},
     "timestampPath": {"@id": f"{LDES}timestampPath", **_LINK},
     "sequencePath": {"@id": f"{LDES}sequencePath", **_LINK},
     **{
@@ -83,12 +91,16 @@ _ROOT_WORDS: dict[str, Any] = {
 
 
 def describe(
-    stream: Stream, base_url: str, views: Sequence[str] = (), searches: Mapping[str, Search] | None = None
+    stream: Stream,
+    base_url: str,
+    views: Sequence[str] = (),
+    searches: Mapping[str, Search] | None = None,
+    policies: Mapping[str, Retention] | None = None,
 ) -> Frame:
     """Render a stream's constants; `base_url` is the public address, absolute, without a slash at the end.
 
-    `views` are the names of all views that have a root now, the chronological one included, and `searches` what those
-    beside it can be asked for.
+    `views` are the names of all views that have a root now, the chronological one included, `searches` what those
+    beside it can be asked for, and `policies` what those keep that do not keep everything.
     """
     iri = f"{base_url}/{stream.name}"
     model = stream.model
@@ -107,14 +119,12 @@ def describe(
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
         },
-        policies={
-            name: _newest_only(f"{iri}/{name}")
-            for name, definition in stream.views.items()
-            if isinstance(definition, ByLatest)
-        },
         searches={
             VIEW: _log_search(iri, stream.timestamp_path),
             **{name: search.render(f"{iri}/{name}") for name, search in (searches or {}).items()},
+        },
+        policies={
+            name: _policy(f"{iri}/{name}", policy) for name, policy in ({**_newest(stream), **(policies or {})}).items()
         },
         prefixes=model.writer.prefixes,
         writer=model.writer,
@@ -186,18 +196,30 @@ def _log_search(iri: str, path: str) -> Mapping[Form, bytes]:
     return render_form(f"{iri}/{VIEW}", f"{iri}?at={{at}}", [variable])
 
 
-def _newest_only(root: str) -> Mapping[Form, bytes]:
-    """Render the policy of a view of newest versions: it has a name (RET-04), and is described there (RET-05)."""
+def _newest(stream: Stream) -> Mapping[str, Retention]:
+    """Return what views of newest versions keep, whatever is declared: what they are."""
+    return {name: Retention(versions=1) for name, view in stream.views.items() if isinstance(view, ByLatest)}
+
+
+def _policy(root: str, policy: Retention) -> Mapping[Form, bytes]:
+    """Render what a view keeps: a policy with a name (RET-04), described where it is named (RET-05)."""
     name = f"{root}#retention"
-    lines = "\n".join(
-        (
-            f"<{root}> <{LDES}retentionPolicy> <{name}> .",
-            f"<{name}> <{RDF_TYPE}> <{LDES}RetentionPolicy> .",
-            f'<{name}> <{LDES}versionAmount> "1"^^<{XSD}integer> .\n',
-        )
-    ).encode()
-    named = {"@id": name, "@type": "RetentionPolicy", "versionAmount": 1}
+    said = {KEYS[key]: _value(getattr(policy, key)) for key in KEYS if getattr(policy, key) is not None}
+    named = {"@id": name, "@type": "RetentionPolicy", **{word: value for word, (value, _) in said.items()}}
+    statements = [
+        f"<{root}> <{LDES}retentionPolicy> <{name}> .",
+        f"<{name}> <{RDF_TYPE}> <{LDES}RetentionPolicy> .",
+        *(f'<{name}> <{LDES}{word}> "{value}"^^<{XSD}{kind}> .' for word, (value, kind) in said.items()),
+    ]
+    lines = "\n".join(statements).encode() + b"\n"
     return {Form.JSONLD: b'"retentionPolicy":%s,' % orjson.dumps(named), Form.TURTLE: lines, Form.NTRIPLES: lines}
+
+
+def _value(value: datetime | timedelta | int) -> tuple[str | int, str]:
+    """Return a value of a policy as JSON and its datatype's local name after xsd:."""
+    if isinstance(value, datetime):
+        return format_time(value), "dateTime"
+    return (xsd_duration(value), "duration") if isinstance(value, timedelta) else (value, "integer")
 
 
 def _polling(stream: Stream) -> int:

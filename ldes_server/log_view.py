@@ -65,6 +65,10 @@ class LogView:
             return page_id == ROOT
         return self.is_final(page_id) or (page_id.level == 0 and page_id.index * self.size < self.count)
 
+    def begins_before(self, page_id: PageId, gone: int) -> bool:
+        """Whether a page below the root holds or links anything before a number: then it is no longer handed out."""
+        return not page_id.is_root and self.span(page_id).start < gone
+
     def leaf_of(self, sequence: int) -> PageId:
         """Name the leaf that holds, or will hold, this sequence number."""
         return PageId(view=VIEW, level=0, index=sequence // self.size)

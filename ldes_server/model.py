@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
-from ldes_server.definition import ViewDefinition
+from ldes_server.definition import ByLatest, ViewDefinition
+from ldes_server.retention import Retention
 from streams.record import Point
 from vocab.model import Model
 from vocab.versions import OPERATION_KEY, Operation
@@ -39,6 +40,7 @@ class Stream:
 
     Where members say what they do to their entity, `operation_path` is the property and `operation_key` its key in their
     bodies; without a path nobody says it. Members of streams with `transactions` may say what they belong together with.
+    `retention` is what its history keeps, None everything; a view keeps the same unless `view_retention` has its name.
     """
 
     name: str
@@ -66,10 +68,21 @@ class Stream:
     operation_path: str = ""
     operation_key: str = OPERATION_KEY
     transactions: bool = False
+    retention: Retention | None = None
+    view_retention: Mapping[str, Retention | None] = field(default_factory=dict)
 
     def deletes(self, body: Mapping[str, Any]) -> bool:
         """Whether a member, given its parsed body, is a deletion."""
         return bool(self.operation_path) and body.get(self.operation_key) == Operation.DELETE.value
+
+    @property
+    def policies(self) -> Mapping[str, Retention | None]:
+        """What each way into the stream keeps, by the name of the view, its history (`log`) included.
+
+        Views of newest versions are not among them: what they keep is what they are.
+        """
+        views = [name for name, view in self.views.items() if not isinstance(view, ByLatest)]
+        return {"log": self.retention} | {name: self.view_retention.get(name, self.retention) for name in views}
 
 
 class Published(NamedTuple):
@@ -168,6 +181,17 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The keys of buckets to look into: of some the `whole`, everything at and below it, of others their `own` members.
+
+    None of both is everything: the question is too wide for anything but the root itself.
+    """
+
+    whole: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One link on the way down a view: to the child with this `key`, made of letters, digits, `-` and `_`.
 
@@ -221,8 +245,9 @@ class Leaf:
 class Head:
     """How far a stream is: `count` members published so far (the next sequence number), the newest publication time
     (None before the first member), the log `position` they came from (-1 before the first), and `first`, the oldest
-    sequence number still live. `views` counts how often what readers find of its other views was changed by more than
-    members: a view added, built anew or removed.
+    sequence number still live. Pages of the history that begin before `gone` are not handed out any more; those between
+    the two are, though nothing links them. `views` counts how often what readers find of its other views was changed by
+    more than members: a view added, built anew or removed, or what is kept.
     """
 
     count: int = 0
@@ -230,13 +255,15 @@ class Head:
     position: int = -1
     first: int = 0
     views: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewState:
     """One build of a view: `state` is building, live, retired (readable for a while) or gone.
 
-    `placed` of the `count` members of the stream are in it, in `buckets` buckets, the root included.
+    It has looked at the first `placed` of the `count` members of the stream and holds those that its policy keeps, in
+    `buckets` buckets, the root included. The builds named `log` hold what the history keeps of its older members.
     """
 
     id: int

@@ -152,7 +152,17 @@ def _judge(offer: str, ranges: dict[str, float]) -> tuple[float, int]:
     plain = offer.split(";", 1)[0]
     kind = plain.split("/", 1)[0]
     # For a plain offer the last but two covers a client that only knows the type by its profile.
-    covers = ((4, offer), (3, plain), (2, f'{offer};profile="{TREE_PROFILE}"'), (1, f"{kind}/*"), (0, "*/*"), (0, "*"))
+    # A range was read by its alias, which an offer under the very name that was asked for must not suffer from.
+    same = ALIASES.get(plain, plain)
+    covers = (
+        (4, offer),
+        (3, plain),
+        (3, same),
+        (2, f'{offer};profile="{TREE_PROFILE}"'),
+        (1, f"{kind}/*"),
+        (0, "*/*"),
+        (0, "*"),
+    )
     for precision, name in covers:
         if name in ranges:
             return ranges[name], precision

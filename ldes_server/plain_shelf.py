@@ -38,7 +38,7 @@ class PlainShelf:
             path += b"?" + _QUERIES[variant.media]
         if not within and (ready := self._shelf.cache.get(path, variant.media, variant.gzip)) is not None:
             return ready
-        if page_id.view != VIEW:
+        if page_id.view != VIEW or page_id.bucket:
             return await self._views.page(name, page_id, variant, within)
         stream = self._shelf.streams[name]
         view = _view(stream, await self._shelf.head(name))
@@ -47,6 +47,8 @@ class PlainShelf:
             view = _view(stream, await self._shelf.newest_head(name))
             if not _exists(view, page_id):
                 return Missing.NEVER
+        if view.begins_before(page_id, self._shelf.gone(name)):
+            return Missing.GONE
         if page_id.level != 0:
             first = _first_leaf(view, page_id)
             frame = self._shelf.frames[name]
@@ -57,6 +59,7 @@ class PlainShelf:
 
     async def _final(self, stream: Stream, leaf: PageId, variant: Variant, path: bytes) -> Ready | Missing:
         form, store, frame = PLAIN[variant.media], self._shelf.store, self._shelf.frames[stream.name]
+        gone = self._shelf.gone(stream.name)
         # The lines of NDJSON are the members' own bytes, which no release will ever change: nothing to keep.
         body = None if form is PlainForm.NDJSON else await store.kept(stream.name, leaf, form.value)
         if body is None:
@@ -68,7 +71,7 @@ class PlainShelf:
                 body = await store.keep(stream.name, leaf, form.value, body)
         links = final_links(leaf, variant.media, frame=frame)
         ready = make_ready(body, variant, cache_control=FOR_EVER, extra=links)
-        self._shelf.cache.put(path, variant, ready)
+        self._shelf.keep_ready(stream.name, path, variant, ready, gone=gone)
         return ready
 
     async def _open(self, stream: Stream, view: LogView, leaf: PageId, variant: Variant) -> Ready | str | Missing:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from ldes_server.database import Database
-from ldes_server.model import ViewState
+from ldes_server.fragmentations import kept
+from ldes_server.log_view import VIEW
+from ldes_server.model import Published, ViewState
+from ldes_server.postgres_keeping import decide, need_nothing
 from ldes_server.postgres_newest import DEFINITION, number_some
 from ldes_server.postgres_placing import Build, Placer
 from ldes_server.postgres_views import ViewPages
+from ldes_server.retention import BUFFER
 from ldes_server.rows import published
 from streams.queries import load_queries
 
@@ -27,7 +31,8 @@ class Builds:
     """What changes a stream's views; safe with any number of processes at once.
 
     Whoever changes which builds are live holds the stream's lock, as the writer does for a batch, and takes it before
-    the lock of a build. `lock` and `announce` are the store's own statements for that.
+    the lock of a build. `lock` and `announce` are the store's own statements for that. `clock` is what policies are
+    measured by.
     """
 
     def __init__(self, database: Database, placer: Placer, *, lock: str, announce: str) -> None:
@@ -36,6 +41,7 @@ class Builds:
         self._lock = lock
         self._announce = announce
         self._pages = ViewPages(database)
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def states(self, stream: str) -> Sequence[ViewState]:
         """Return every build of the stream's views there ever was, oldest first."""
@@ -58,7 +64,7 @@ class Builds:
                     building = None
                 if building is None and (live is None or live.definition != definition):
                     await _declare(connection, row["id"], name, definition)
-            removed = [each for each in states if each.name not in declared]
+            removed = [each for each in states if each.name not in declared and each.name != VIEW]
             for each in removed:
                 if each.state == "building":
                     await connection.execute(QUERIES["drop_view"], each.id)
@@ -79,13 +85,25 @@ class Builds:
                 await _declare(connection, row["id"], name, live.definition)
         return await self._find(stream, name, "building")
 
+    async def shrink(self, stream: str, name: str) -> None:
+        """Begin to build a live view anew with only what its policy keeps; one under way is gone on with.
+
+        `log` is the history: its build holds those of its older members that it keeps.
+        """
+        if name != VIEW:
+            await self.rebuild(stream, name)
+        elif await self._find(stream, name, "building") is None:
+            async with self._database.connection(f"shrink {stream}") as connection, connection.transaction():
+                row = await connection.fetchrow(self._lock, stream)
+                await _declare(connection, row["id"], name, kept.DEFINITION)
+
     async def fill(self, stream: str, build: int, *, limit: int) -> ViewState | None:
         """Place the next members of the history in the build with this id, at most `limit`, in one transaction.
 
-        The last ones are placed under the stream's lock, then the build is switched live and the one before it retired:
-        it holds exactly what the stream holds, and from then on the writer places in it. Several processes may do this
-        for one build at once: each goes on where the last transaction ended. Returns the state after it, or None when
-        there was nothing to fill.
+        Before the first ones it is decided by the view's policy which members these are. The last ones are placed under the stream's
+        lock, then the build is switched live and the one before it retired: it holds exactly what it is to hold, and
+        from then on the writer places in it. Several processes may do this for one build at once: each goes on where
+        the last transaction ended. Returns the state after it, or None when there was nothing to fill.
         """
         now = await self._of(stream, build)
         if now is None or now.state != "building":
@@ -93,25 +111,44 @@ class Builds:
         if now.definition == DEFINITION:
             await self._number(stream, now, limit=limit)
             return await self._of(stream, build)
+        await self._decide(now)
         async with self._database.connection(f"fill {now.name}") as connection, connection.transaction():
-            last = now.count - now.placed <= min(limit, _LAST)
+            last = await self._left(connection, now) <= min(limit, _LAST)
             if last:
                 await connection.fetchrow(self._lock, stream)
             row = await connection.fetchrow(QUERIES["lock_view"], build)
             if row is None:
                 return None
-            rows = await connection.fetch(QUERIES["history"], row["stream"], row["placed"], limit)
-            members = [published(each) for each in rows]
-            buckets = row["buckets"]
-            if members:
-                todo = Build(id=build, name=row["name"], definition=row["definition"], buckets=buckets)
-                touched = self._placer.touch(stream, todo, ((each, orjson.loads(each.body)) for each in members))
-                (buckets,) = await self._placer.place(connection, stream, [todo], [touched])
-            placed = members[-1].sequence + 1 if members else row["count"]
+            end = row["dense"] if row["name"] == VIEW else row["count"]
+            span = (row["placed"], limit, row["dense"], end, build)
+            members = [published(each) for each in await connection.fetch(QUERIES["history"], row["stream"], *span)]
+            buckets = await self._place(connection, stream, row, members)
+            placed = members[-1].sequence + 1 if len(members) == limit else end
             await connection.execute(QUERIES["fill_view"], build, placed, buckets)
-            if last and placed >= row["count"]:
+            if last and placed >= end:
                 await self._switch(connection, stream, row)
         return await self._of(stream, build)
+
+    async def _decide(self, build: ViewState) -> None:
+        """Decide what a build will hold unless that is decided, without the stream's lock: it may take a while."""
+        async with self._database.connection(f"decide {build.name}") as connection, connection.transaction():
+            row = await connection.fetchrow(QUERIES["lock_view"], build.id)
+            if row is not None and row["policy"] is None:
+                await decide(connection, row, now=self.clock() - BUFFER)
+
+    async def _left(self, connection: Any, build: ViewState) -> int:
+        """Count what is still to be placed in a build, at most."""
+        if build.name == VIEW:
+            return int(await connection.fetchval(QUERIES["survivors_left"], build.id, build.placed))
+        return build.count - build.placed
+
+    async def _place(self, connection: Any, stream: str, row: Any, members: Sequence[Published]) -> int:
+        buckets: int = row["buckets"]
+        if members:
+            todo = Build(id=row["id"], name=row["name"], definition=row["definition"], buckets=buckets)
+            touched = self._placer.touch(stream, todo, ((each, orjson.loads(each.body)) for each in members))
+            (buckets,) = await self._placer.place(connection, stream, [todo], [touched])
+        return buckets
 
     async def _number(self, stream: str, build: ViewState, *, limit: int) -> None:
         """Number the next entities of a view of newest versions, and switch it live after the last one.
@@ -122,12 +159,15 @@ class Builds:
             await connection.fetchrow(self._lock, stream)
             row = await connection.fetchrow(QUERIES["lock_view"], build.id)
             if row is not None and await number_some(connection, row["stream"], limit=limit):
+                await need_nothing(connection, build.id)
                 await connection.execute(QUERIES["fill_view"], build.id, row["count"], row["buckets"])
                 await self._switch(connection, stream, row)
 
     async def _switch(self, connection: Any, stream: str, row: Any) -> None:
         await connection.execute(QUERIES["retire_view"], row["stream"], row["name"])
         await connection.execute(QUERIES["switch_view"], row["id"])
+        if row["name"] == VIEW:
+            await connection.execute(QUERIES["begin_at"], row["stream"], row["dense"], self.clock())
         await self._tell(connection, stream, row["stream"])
 
     async def expire(self, stream: str, *, grace: timedelta) -> None:
@@ -147,6 +187,7 @@ class Builds:
                 deleted = [
                     await connection.execute(QUERIES["sweep_places"], view["id"], _SWEEP),
                     await connection.execute(QUERIES["sweep_buckets"], view["id"], _SWEEP),
+                    await connection.execute(QUERIES["sweep_survivors"], view["id"], _SWEEP),
                     await connection.execute(QUERIES["sweep_pages"], stream, prefix, _SWEEP),
                 ]
                 if all(tag == "DELETE 0" for tag in deleted):

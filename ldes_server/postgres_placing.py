@@ -10,6 +10,8 @@ import orjson
 
 from ldes_server.bucket_view import write_bounds
 from ldes_server.fragmentations import compile_view
+from ldes_server.fragmentations.kept import DEFINITION as KEPT
+from ldes_server.fragmentations.kept import KeptFragmentation
 from ldes_server.model import Fragmentation, Published, Stream
 from ldes_server.placing import Held, NewBucket, Placement, Run, Touched, settle, touch
 from ldes_server.postgres_newest import DEFINITION, number_new
@@ -93,6 +95,8 @@ class Placer:
         return [each.buckets for each in placements]
 
     def _fragmentation(self, stream: str, definition: str) -> Fragmentation:
+        if definition == KEPT:
+            return KeptFragmentation()
         found = self._compiled.get((stream, definition))
         if found is None:
             if stream not in self._models:

@@ -11,14 +11,15 @@ from typing import Any, Self
 
 from ldes_server.coverage import Coverage, read_coverage
 from ldes_server.database import Database, identity, translated
-from ldes_server.log_view import VIEW, LogView, leaf
-from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
+from ldes_server.log_view import VIEW, leaf
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.postgres_builds import Builds
+from ldes_server.postgres_keeping import Keeping
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
+from ldes_server.retention import Retention
 from ldes_server.rows import copy_members, head_of, published
-from ldes_server.searches import Wanted
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
@@ -61,7 +62,9 @@ class PostgresStore:
         self._placer = Placer()
         self._view_pages = ViewPages(self.database)
         self._walks = Walks(self.database)
-        self.builds = Builds(self.database, self._placer, lock=QUERIES["lock"], announce=QUERIES["announce"])
+        statements = {"lock": QUERIES["lock"], "announce": QUERIES["announce"]}
+        self.builds = Builds(self.database, self._placer, **statements)
+        self.keeping = Keeping(self.database, **statements)
 
     async def __aenter__(self) -> Self:
         await self.database.__aenter__()
@@ -98,9 +101,9 @@ class PostgresStore:
         return Head() if row is None else head_of(row)
 
     async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
-        """Return those of `ids` that are published already: one indexed lookup for all of them."""
-        rows = await self.database.rows("known", stream, [identity(each) for each in ids])
-        return frozenset(row["id"] for row in rows)
+        """Return those of `ids` that were published already, dropped ones for a while: one lookup for all of them."""
+        names = {identity(each): each for each in ids}
+        return frozenset(names[row["identity"]] for row in await self.database.rows("known", stream, [*names]))
 
     async def bodies(self, stream: str, ids: Collection[str]) -> Mapping[str, bytes]:
         """Return what is published under those of `ids` that are; for a replay, which compares."""
@@ -134,21 +137,11 @@ class PostgresStore:
 
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return the page; None when it is not there yet, or its members are not kept any more."""
-        if page_id.view != VIEW:
+        if page_id.view != VIEW or page_id.bucket:
             return await self._view_pages.page(stream, page_id)
         if page_id.level == 0:
             return await self._leaf(stream, page_id)
-        head = await self.head(stream.name)
-        view = LogView(
-            size=stream.page_size, fan=stream.fan, count=head.count, first=head.first, path=stream.timestamp_path
-        )
-        if not view.exists(page_id):
-            return None
-        # What is published never changes, so times read after the head belong to it without a common snapshot.
-        edges = view.edges(page_id)
-        rows = await self.database.rows("times", stream.name, edges) if edges else []
-        times = {row["sequence"]: row["published_at"] for row in rows}
-        return view.node(page_id, times) if len(times) == len(set(edges)) else None
+        return await self._view_pages.history(stream, page_id)
 
     async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
         """Return a page of a bucket's members and the one behind it, or None."""
@@ -187,12 +180,21 @@ class PostgresStore:
         """Return every build of the stream's views there ever was, oldest first."""
         return await self._view_pages.states(stream)
 
+    async def policies(self, stream: str) -> Mapping[str, Retention]:
+        """Return what those views of the stream keep that do not keep everything, as their roots say it."""
+        found = await self.keeping.policies(stream)
+        return {name: kept for name, policy in found.items() if (kept := policy.published) is not None}
+
     # The web side: members and times.
 
     async def member(self, stream: str, member_id: str) -> Published | None:
         """Return the member with this id, or None."""
         row = await self.database.row("member", stream, identity(member_id))
         return None if row is None else published(row)
+
+    async def is_dropped(self, stream: str, member_id: str) -> bool:
+        """Whether a member with this id was published, and deleted not long ago."""
+        return await self.keeping.is_dropped(stream, member_id)
 
     async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
         """Return the newest member of each entity, `deleted` ones if asked, newest observation first, at most `limit`."""
@@ -245,34 +247,46 @@ class PostgresStore:
         """Return what the live members of a stream cover; None when there are none."""
         return await read_coverage(self.database, stream)
 
-    async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
+    async def watch(
+        self,
+        on_change: Callable[[str], None],
+        *,
+        stop: asyncio.Event,
+        on_gone: Callable[[str, int], None] = lambda _stream, _gone: None,
+    ) -> None:
         """Call `on_change` with the name of every stream that changes, until `stop`.
 
         Soon after a commit when the connection holds, within two polls otherwise; at times more than once for one
-        change. Lost connections are opened again. What exists when it starts is a change, too.
+        change. Lost connections are opened again. What exists when it starts is a change, too. `on_gone` is called with
+        a stream and the number before which its history is not handed out any more, within two polls.
         """
         seen: dict[str, tuple[int, ...]] = {}
+
+        def tell(row: Any) -> None:
+            before = seen.get(row["name"])
+            seen[row["name"]] = state = (row["gone"], row["count"], row["first"], row["views"])
+            if before is None or before[0] != state[0]:
+                on_gone(row["name"], row["gone"])
+            if before != state:
+                on_change(row["name"])
+
         while not stop.is_set():
             try:
                 with translated("watch"):
-                    await self._listen(on_change, seen, stop)
+                    await self._listen(on_change, tell, stop)
             except StoreError as error:
                 if not error.retriable:
                     raise
                 _log.warning("watching interrupted", reason=error.what)
                 await self._pause(stop)
 
-    async def _listen(
-        self, on_change: Callable[[str], None], seen: dict[str, tuple[int, ...]], stop: asyncio.Event
-    ) -> None:
+    async def _listen(self, on_change: Callable[[str], None], tell: Callable[[Any], None], stop: asyncio.Event) -> None:
         connection = await self.database.alone()
         try:
             await connection.add_listener(CHANNEL, lambda *notice: on_change(notice[3]))
             while not stop.is_set():
                 for row in await connection.fetch(QUERIES["heads"]):
-                    if seen.get(row["name"]) != (state := (row["count"], row["first"], row["views"])):
-                        seen[row["name"]] = state
-                        on_change(row["name"])
+                    tell(row)
                 await self._pause(stop)
         finally:
             # The server may be gone: closing politely must not take longer than being rude.

@@ -1,15 +1,17 @@
-"""The pages of views on PostgreSQL: each read in one snapshot, so that it agrees with every other page of its time."""
+"""The pages of views and the nodes of the history on PostgreSQL, each read in one snapshot that all pages agree with."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ldes_server.bucket_view import GROUP, BucketView, Child, Group, read_bounds
 from ldes_server.database import Database
-from ldes_server.log_view import FINAL_VERSION
+from ldes_server.fragmentations.kept import BUCKET
+from ldes_server.log_view import FINAL_VERSION, VIEW, LogView
 from ldes_server.model import ROOT_GROUPS, Page, PageId, Relation, Stream, ViewState
 from ldes_server.newest_view import NewestView
 from ldes_server.postgres_newest import DEFINITION, newest_page, newest_view
@@ -32,6 +34,37 @@ class ViewPages:
         """Return every build of the stream's views there ever was, oldest first."""
         async with self._database.connection(f"views of {stream}") as connection:
             return [state_of(row) for row in await connection.fetch(QUERIES["views"], stream)]
+
+    async def history(self, stream: Stream, page_id: PageId) -> Page | None:
+        """Return the root or an inner node of the history, or None.
+
+        The root links what is kept of older members first, then the live subtrees.
+        """
+        async with (
+            self._database.connection(f"page {page_id.path(stream.name)}") as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            row = await connection.fetchrow(QUERIES["history"], stream.name)
+            count, first, gone = row or (0, 0, 0)
+            view = LogView(size=stream.page_size, fan=stream.fan, count=count, first=first, path=stream.timestamp_path)
+            if not view.exists(page_id) or view.begins_before(page_id, gone):
+                return None
+            edges = view.edges(page_id)
+            rows = await connection.fetch(QUERIES["times"], stream.name, edges) if edges else []
+            times = {row["sequence"]: row["published_at"] for row in rows}
+            if len(times) != len(set(edges)):
+                return None
+            node = view.node(page_id, times)
+            older = await self._older(connection, stream) if page_id.is_root else ()
+            return replace(node, relations=(*older, *node.relations))
+
+    async def _older(self, connection: Any, stream: Stream) -> tuple[Relation, ...]:
+        """Link what is kept of the members before the live subtrees."""
+        row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, VIEW, 0, BUCKET)
+        if row is None:
+            return ()
+        older = Reading(connection, stream, row, PageId(build=row["build"], bucket=BUCKET))
+        return tuple(await older.own() or ())
 
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return a page of the live build or of one that was retired a moment ago, or None."""
@@ -57,8 +90,10 @@ async def reading(database: Database, stream: Stream, page_id: PageId) -> AsyncI
     ):
         key = "" if page_id.bucket == ROOT_GROUPS else page_id.bucket
         row = await connection.fetchrow(QUERIES["find_bucket"], stream.name, page_id.view, page_id.build, key)
+        # The history's older members have pages of members only: its root links these itself.
+        unlinked = page_id.view == VIEW and page_id.level < 0
         whole = row is not None and not key and row["definition"] == DEFINITION
-        if row is None or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1 and not whole):
+        if row is None or unlinked or (page_id.bucket == ROOT_GROUPS and page_id.level >= -1 and not whole):
             yield None
         else:
             yield Reading(connection, stream, row, page_id)
@@ -80,7 +115,8 @@ class Reading:
             fan=stream.fan,
             count=row["count"],
             children=row["children"],
-            closed=bool(row["closed"]),
+            # Nothing is added to the history's older members.
+            closed=bool(row["closed"]) or page_id.view == VIEW,
             version=row["published"] + (row["first"] if page_id.is_root else 0),
         )
 
@@ -162,7 +198,7 @@ def state_of(row: Any) -> ViewState:
         build=row["build"],
         state=row["state"],
         definition=row["definition"],
-        placed=row["placed"] if row["state"] != "live" else row["count"],
+        placed=row["count"] if row["state"] == "live" and row["name"] != VIEW else row["placed"],
         count=row["count"],
         buckets=row["buckets"],
     )

@@ -12,10 +12,9 @@ from typing import Any
 
 from ldes_server.bucket_view import read_bounds
 from ldes_server.database import Database
-from ldes_server.model import Leaf, Page, PageId, Relation, Stream
+from ldes_server.model import Leaf, Page, PageId, Relation, Stream, Wanted
 from ldes_server.postgres_newest import newest_page
 from ldes_server.postgres_views import Reading, reading
-from ldes_server.searches import Wanted
 from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "walks")

@@ -10,12 +10,13 @@ one process may show the open leaf with fewer members than another did: it says 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ldes_server.coverage import Coverage
-from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState
-from ldes_server.searches import Wanted
+from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewState, Wanted
+from ldes_server.retention import Retention
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
 
@@ -44,6 +45,9 @@ class ReplicaStore:
         """Return the page of the replica, or the primary's where that one lacks it or is behind what was told."""
         page = await self._replica.page(stream, page_id)
         if page is None or (not page.final and page.version < self._least(stream.name, page_id)):
+            if page_id.is_root:
+                # What it links must be shown as it says, so from here on nothing older is.
+                await self.newest_head(stream.name)
             return await self._primary.page(stream, page_id)
         return page
 
@@ -70,6 +74,10 @@ class ReplicaStore:
         """Return the builds that the replica knows; pages of newer ones are found at the primary."""
         return await self._replica.views(stream)
 
+    async def policies(self, stream: str) -> Mapping[str, Retention]:
+        """Return what the views keep, as far as the replica knows."""
+        return await self._replica.policies(stream)
+
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:
         """Return the body that the replica has kept; what only the primary has comes out of `keep`."""
         return await self._replica.kept(stream, page_id, form)
@@ -81,6 +89,10 @@ class ReplicaStore:
     async def member(self, stream: str, member_id: str) -> Published | None:
         """Return the member, from the primary where the replica lacks it."""
         return await self._replica.member(stream, member_id) or await self._primary.member(stream, member_id)
+
+    async def is_dropped(self, stream: str, member_id: str) -> bool:
+        """Whether a member was deleted not long ago, as the primary knows."""
+        return await self._primary.is_dropped(stream, member_id)
 
     async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
         """Return the newest member of each entity, from the primary while the replica is behind what was told."""
@@ -121,9 +133,21 @@ class ReplicaStore:
         """Return what the live members cover, from the primary: finding out writes down what full blocks cover."""
         return await self._primary.coverage(stream)
 
-    async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
+    async def watch(
+        self,
+        on_change: Callable[[str], None],
+        *,
+        stop: asyncio.Event,
+        on_gone: Callable[[str, int], None] = lambda _stream, _gone: None,
+    ) -> None:
         """Watch the primary: a replica passes no notifications on."""
-        await self._primary.watch(on_change, stop=stop)
+
+        def gone_there(stream: str, gone: int) -> None:
+            # From here on no root of the replica is shown that may still link what is gone.
+            self._tell(stream, Head(count=gone, first=gone, gone=gone))
+            on_gone(stream, gone)
+
+        await self._primary.watch(on_change, stop=stop, on_gone=gone_there)
 
     async def _current(self, stream: str) -> WatchedStore:
         told = self._told.get(stream, Head())
@@ -132,9 +156,10 @@ class ReplicaStore:
 
     def _tell(self, stream: str, head: Head) -> Head:
         told = self._told.get(stream, Head())
-        if (head.count, head.first) >= (told.count, told.first):
-            self._told[stream] = told = head
-        return told
+        newest = head if head.count >= told.count else told
+        first, gone = max(head.first, told.first), max(head.gone, told.gone)
+        self._told[stream] = newest = replace(newest, first=first, gone=gone, views=max(head.views, told.views))
+        return newest
 
     def _least(self, stream: str, page_id: PageId) -> int:
         """Return the version that a page which may still change must have (log_view.py makes them)."""

@@ -44,6 +44,7 @@ def head_of(row: Any) -> Head:
         position=row["position"],
         first=row["first"],
         views=row["views"],
+        gone=row["gone"],
     )
 
 

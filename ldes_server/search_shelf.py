@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ldes_server.model import PageId
+from ldes_server.model import PageId, Wanted
 from ldes_server.negotiate import PAGE_FORMS
 from ldes_server.problems import Problem
 from ldes_server.query import Query, read_query
 from ldes_server.render import render_page
 from ldes_server.responses import Ready, Variant, make_ready, mutable
-from ldes_server.searches import Wanted
 from ldes_server.shelf import Missing, Shelf
 from ldes_server.state_query import FORMAT_FORM
 

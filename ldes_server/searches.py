@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from ldes_server.bucket_view import GROUP
 from ldes_server.definition import ByTile, ByTime, Nested, read_definition
 from ldes_server.fragmentations.by_time import TimeFragmentation
 from ldes_server.fragmentations.trails import NONE
+from ldes_server.model import Wanted
 from ldes_server.negotiate import Form
 from ldes_server.problems import Problem
 from ldes_server.query import TIME_FORM, read_moment
@@ -29,17 +30,6 @@ from vocab.places import Place, places
 _DEEPEST = 24
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _NONE = NONE[0].key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """The keys of buckets to look into: of some the `whole`, everything at and below it, of others their `own` members.
-
-    None of both is everything: the question is too wide for anything but the root itself.
-    """
-
-    whole: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
 
 
 class Search(Protocol):

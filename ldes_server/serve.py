@@ -39,8 +39,13 @@ _log = logging.getLogger(__name__)
 class WatchedStore(Store, CoverageStore, Protocol):
     """A store that tells of changes, and what they add up to."""
 
-    async def watch(self, on_change: Callable[[str], None], *, stop: asyncio.Event) -> None:
-        """Call `on_change` with the name of every stream that changes, until `stop`."""
+    async def watch(
+        self, on_change: Callable[[str], None], *, stop: asyncio.Event, on_gone: Callable[[str, int], None] = ...
+    ) -> None:
+        """Call `on_change` with the name of every stream that changes, until `stop`.
+
+        `on_gone` with a stream and the number before which its history is not handed out any more, soon after.
+        """
         ...
 
 
@@ -100,7 +105,7 @@ async def serve(
         server = _Server(_config(app, lane))
         async with asyncio.TaskGroup() as group:
             group.create_task(_until(stop, server), name="stop")
-            group.create_task(store.watch(on_change, stop=stop), name="watch")
+            group.create_task(store.watch(on_change, stop=stop, on_gone=shelf.forget_before), name="watch")
             group.create_task(live.run(stop), name="live")
             group.create_task(_flush(lane, stop), name="flush")
             group.create_task(figures.keep(stop=stop), name="figures")

@@ -91,11 +91,29 @@ class Shelf:
         self._clock = clock
         self._heads: dict[str, _Known] = {}
         self._views: dict[str, _Views] = {}
+        self._gone: dict[str, int] = {}
         self.current = Current()
 
     def changed(self, stream: str) -> None:
         """Forget how far a stream was."""
         self._heads.pop(stream, None)
+
+    def forget_before(self, stream: str, gone: int) -> None:
+        """Hand out nothing any more of the history before a number: retention dropped it (`Head.gone`)."""
+        if gone > self.gone(stream):
+            self._gone[stream] = gone
+            # At most once a grace period, so the few answers that are made again do not count.
+            self.cache.forget(f"/{stream}/{VIEW}/".encode())
+            self.cache.forget(f"/{stream}/members/".encode())
+
+    def gone(self, stream: str) -> int:
+        """Return the number before which the stream's history is not handed out any more."""
+        return self._gone.get(stream, 0)
+
+    def keep_ready(self, stream: str, path: bytes, variant: Variant, ready: Ready, *, gone: int) -> None:
+        """Keep an answer where the fast lane finds it, unless something has gone since `gone` was asked for."""
+        if self.gone(stream) == gone:
+            self.cache.put(path, variant, ready)
 
     async def head(self, stream: str, *, fresh: bool = False) -> Head:
         """Return how far the stream is, as of now (`fresh`) or of at most `HEAD_MAX_AGE` ago."""
@@ -104,12 +122,14 @@ class Shelf:
         if known is None or fresh or now - known.read_at > HEAD_MAX_AGE.total_seconds():
             known = _Known(head=await self.store.head(stream), read_at=now)
             self._heads[stream] = known
+            self.forget_before(stream, known.head.gone)
         return known.head
 
     async def newest_head(self, name: str) -> Head:
         """Return how far the stream is, as whoever takes the writes says; to be sure before a page is denied."""
         known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
         self._heads[name] = known
+        self.forget_before(name, known.head.gone)
         return known.head
 
     async def page(self, name: str, page_id: PageId, variant: Variant) -> Ready | Missing:
@@ -118,7 +138,7 @@ class Shelf:
         if (ready := self.cache.get(path, variant.media, variant.gzip)) is not None:
             return ready
         stream = self.streams[name]
-        if page_id.view != VIEW:
+        if page_id.view != VIEW or page_id.bucket:
             return await self._view_page(stream, page_id, variant)
         head = await self.head(name)
         view = _view(stream, head)
@@ -128,6 +148,8 @@ class Shelf:
             view = _view(stream, head)
             if not view.exists(page_id):
                 return Missing.NEVER
+        if view.begins_before(page_id, self.gone(name)):
+            return Missing.GONE
         if view.is_final(page_id):
             return await self._final(stream, page_id, variant)
         what = "root" if page_id.is_root else "open"
@@ -158,10 +180,13 @@ class Shelf:
             return shown
         started, form = self._clock(), PAGE_FORMS[variant.media]
         # Only final pages are kept, so one lookup answers them.
+        gone = self.gone(stream.name)
         body = None if page_id.is_root else await self.store.kept(stream.name, page_id, form.value)
         if body is not None:
             PAGE_SECONDS.labels("kept").observe(self._clock() - started)
-            return self._hold(page_id.path(stream.name), variant, body)
+            ready = make_ready(body, variant, cache_control=FOR_EVER)
+            self.keep_ready(stream.name, page_id.path(stream.name).encode(), variant, ready, gone=gone)
+            return ready
         page = await self.store.page(stream, page_id)
         if page is None:
             return await self.missing(stream.name, page_id)
@@ -199,15 +224,16 @@ class Shelf:
         known = self._views.get(stream.name)
         if known is None or known.version != head.views:
             states = await self.store.views(stream.name)
-            live = {state.name: state.definition for state in states if state.state == "live"}
+            live = {each.name: each.definition for each in states if each.state == "live" and each.name != VIEW}
             searches = {name: it for name in sorted(live) if (it := search_of(live[name], stream.model))}
+            policies = await self.store.policies(stream.name)
             before, known = (
                 known,
                 _Views(
                     version=head.views,
                     states={(state.name, state.build): state for state in states},
                     searches=searches,
-                    frame=describe(stream, self._base_url, (VIEW, *sorted(live)), searches),
+                    frame=describe(stream, self._base_url, (VIEW, *sorted(live)), searches, policies),
                 ),
             )
             self._views[stream.name] = known
@@ -215,17 +241,23 @@ class Shelf:
                 self.cache.forget(f"/{stream.name}/{view}/{build}/".encode())
         return known
 
-    async def member(self, name: str, member_id: str, variant: Variant) -> Ready | None:
+    async def has_older(self, name: str) -> bool:
+        """Whether the history has members of before its oldest leaf, which it kept for their version."""
+        states = (await self._views_at(self.streams[name], await self.head(name))).states
+        return any(state.name == VIEW and state.state == "live" and state.buckets > 1 for state in states.values())
+
+    async def member(self, name: str, member_id: str, variant: Variant) -> Ready | Missing:
         """Hand out one member; `member_id` as in `Member.id`, the path below the public address."""
         path = f"/{member_id}".encode()
         if (ready := self.cache.get(path, variant.media, variant.gzip)) is not None:
             return ready
+        gone = self.gone(name)
         member = await self.store.member(name, member_id)
         if member is None:
-            return None
+            return Missing.GONE if await self.store.is_dropped(name, member_id) else Missing.NEVER
         body = render_member(member, FORMS[variant.media], frame=self.frames[name])
         ready = make_ready(body, variant, cache_control=FOR_EVER)
-        self.cache.put(path, variant, ready)
+        self.keep_ready(name, path, variant, ready, gone=gone)
         return ready
 
     async def newest(self, name: str, *, limit: int) -> Sequence[Published]:
@@ -235,7 +267,7 @@ class Shelf:
     async def _final(
         self, stream: Stream, page_id: PageId, variant: Variant, *, page: Page | None = None
     ) -> Ready | Missing:
-        started, outcome = self._clock(), "kept"
+        started, outcome, gone = self._clock(), "kept", self.gone(stream.name)
         form = PAGE_FORMS[variant.media]
         body = await self.store.kept(stream.name, page_id, form.value)
         if body is None:
@@ -245,12 +277,8 @@ class Shelf:
                 return Missing.GONE
             body = await self._keep(page, form, self.frames[stream.name])
         PAGE_SECONDS.labels(outcome).observe(self._clock() - started)
-        return self._hold(page_id.path(stream.name), variant, body)
-
-    def _hold(self, path: str, variant: Variant, body: bytes) -> Ready:
-        """Make the answer of a final page and keep it where the fast lane finds it."""
         ready = make_ready(body, variant, cache_control=FOR_EVER)
-        self.cache.put(path.encode(), variant, ready)
+        self.keep_ready(stream.name, page_id.path(stream.name).encode(), variant, ready, gone=gone)
         return ready
 
     async def _keep(self, page: Page, form: Form, frame: Frame) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState
-from ldes_server.searches import Wanted
+from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
+from ldes_server.retention import Retention
 from ldes_server.selection import Selection
 
 
@@ -26,7 +26,10 @@ class MemberSink(Protocol):
         ...
 
     async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
-        """Return those of `ids` (member ids as in `Member.id`) that are published already."""
+        """Return those of `ids` (member ids as in `Member.id`) that were published already.
+
+        Members that retention deleted are among them for as long as anything may be replayed.
+        """
         ...
 
     async def append(self, stream: str, placed: Placed) -> None:
@@ -53,10 +56,15 @@ class ViewBuilds(Protocol):
         """Begin to build a live view anew, or go on with that; None when there is no such view."""
         ...
 
+    async def shrink(self, stream: str, name: str) -> None:
+        """Begin to build a live view anew with only what its policy keeps, or go on with that; `log` is the history."""
+        ...
+
     async def fill(self, stream: str, build: int, *, limit: int) -> ViewState | None:
         """Place the next members in the build with this id and switch it live after the last one; None: nothing to do.
 
-        Each call is one transaction; a build holds exactly the first `placed` members at any time.
+        Each call is one transaction, before the first of which is decided by the policy of the view what it will hold;
+        a build holds exactly those of the first `placed` members that it is to hold.
         """
         ...
 
@@ -96,6 +104,10 @@ class PageStore(Protocol):
         """Return every build of the stream's views there ever was, oldest first; it changes with `Head.views`."""
         ...
 
+    async def policies(self, stream: str) -> Mapping[str, Retention]:
+        """Return what views keep that do not keep everything, by name, as roots say it; it changes with `Head.views`."""
+        ...
+
 
 class Walk(Protocol):
     """From page of members to page of members through a view with buckets. Raises `StoreError`."""
@@ -124,6 +136,10 @@ class MemberStore(Protocol):
 
     async def member(self, stream: str, member_id: str) -> Published | None:
         """Return the member with this id (as in `Member.id`), or None."""
+        ...
+
+    async def is_dropped(self, stream: str, member_id: str) -> bool:
+        """Whether a member with this id was published, and deleted not long ago."""
         ...
 
     async def latest(self, stream: str, *, limit: int, deleted: bool = False) -> Sequence[Published]:
@@ -158,7 +174,8 @@ class History(Protocol):
     async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
         """Return members with higher sequence numbers than this (-1: all) in order: the next ones, at most `limit`.
 
-        Some megabytes of bodies at most, but one member if there is one. No number is left out that is still kept.
+        Some megabytes of bodies at most, but one member if there is one. No number is left out that the history still
+        hands out (`Head.gone`), and none before that is given.
         """
         ...
 

@@ -14,7 +14,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from smartflanders import doctor_commands, role_commands, source_commands, stream_commands, up_commands, view_commands
+from smartflanders import (
+    doctor_commands,
+    replicate_commands,
+    role_commands,
+    source_commands,
+    stream_commands,
+    up_commands,
+    view_commands,
+)
 from streams.errors import ConfigError, SmartFlandersError
 from streams.logs import configure
 
@@ -44,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     source_commands.add(verbs)
     view_commands.add(verbs)
     stream_commands.add(verbs)
+    replicate_commands.add(verbs)
     doctor_commands.add(verbs)
     return top
 

@@ -96,7 +96,7 @@ async def _streams(
         hour, day = [await _published(store, name, count, since=at - time) for time in (timedelta(hours=1), _DAY)]
         yield StreamFacts(
             name=name,
-            members=count - row["first"],
+            members=count - row["dropped"],
             hour=hour,
             day=day,
             oldest=row["oldest"],
@@ -130,7 +130,7 @@ async def _sizes(database: Database, streams: Sequence[Any]) -> Mapping[str, Siz
     pages = {row["name"]: row["bytes"] for row in await database.rows("inspected_pages")}
     views = await database.rows("inspected_views")
     names = [row["name"] for row in streams]
-    members = {row["name"]: row["count"] - row["first"] for row in streams}
+    members = {row["name"]: row["count"] - row["dropped"] for row in streams}
     widths = {row["name"]: members[row["name"]] * row["width"] for row in streams}
     shares = {
         "rows": _shared(tables["members"]["rows"], widths),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +53,7 @@ def load_plan(folders: Sequence[Path]) -> Plan:
     said = _declarations(streams, declarations, problems)
     streams = tuple(_as_declared(each, said[each.name]) if each.name in said else each for each in streams)
     streams = _told(streams, sources.values(), said, problems)
+    problems += _unsaid(streams, said)
     if problems:
         raise ConfigError(problems, where="the pilots")
     return Plan(sources=tuple(sources.values()), streams=streams)
@@ -131,6 +132,8 @@ def _as_declared(stream: Stream, declaration: Declaration) -> Stream:
         views=declaration.views,
         operation_path=OPERATION if declaration.operations else "",
         transactions=bool(declaration.transactions),
+        retention=declaration.retention,
+        view_retention=declaration.view_retention,
     )
 
 
@@ -157,6 +160,16 @@ def _told(
             )
         )
     return tuple(found)
+
+
+def _unsaid(streams: Sequence[Stream], said: Mapping[str, Declaration]) -> Iterator[Problem]:
+    """Yield what is kept for as long as deletions are young in streams whose members never say one (RET-10)."""
+    for stream in streams:
+        for name, kept in stream.policies.items():
+            if kept is not None and kept.deleted_for is not None and not stream.operation_path:
+                what = f"deleted_for does not fit {stream.name}/{name}: its members never say that something is gone"
+                fix = "remove it, or let a source say so (docs/how-to/delete-and-group.md)"
+                yield Problem(where=said[stream.name].file, what=what, fix=fix)
 
 
 def stream_of(source: Source) -> Stream:

@@ -40,6 +40,10 @@ class Progress:
             self._said = now
             self._show(now)
 
+    def expect(self, total: int) -> None:
+        """Take another total: of what can only be counted while it is done."""
+        self._total = total
+
     def close(self) -> None:
         """Show the last state of a bar and leave its line."""
         if self._bar:

@@ -26,10 +26,12 @@ from ldes_server.live import Limits
 from ldes_server.model import Published
 from ldes_server.negotiate import FORMATS, PLAIN, RDF_TYPES
 from ldes_server.plain import FIXED
+from ldes_server.retention_file import KEYS as KEPT
 from ldes_server.shelf import Store
 from ldes_server.state_query import PARAMETERS
 from smartflanders import reference_words as words
 from smartflanders.cli import parser
+from smartflanders.reference_input import BAD_INPUT
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
@@ -227,6 +229,7 @@ def stream_files() -> str:
     kinds = [(f"`{key}`", *it[:2], f"`{it[2]}`") for key, it in _agreed(words.VIEWS, OPTIONS)]
     known = {key for kind in schema["$defs"]["view"]["oneOf"] for key in kind["properties"]} - set(OPTIONS)
     options = [(f"`{key}`", text) for key, text in _agreed(words.VIEW_OPTIONS, known)]
+    kept = [(f"`{key}`", f"`ldes:{KEPT[key]}`", text) for key, text in _agreed(words.RETENTION, KEPT)]
     return (
         "# Stream files\n\nHow a stream is published is one file `<stream>.stream.yaml` beside its source files; without "
         "one the stream has its history and nothing else. How to write one: [add views](../how-to/add-views.md). "
@@ -238,6 +241,9 @@ def stream_files() -> str:
         + table(("Kind", "Buckets", "Relations", "Example"), kinds)
         + "\n## Keys of a view\n\n"
         + table(("Key", "Meaning"), options)
+        + "\n## Keys of a policy\n\nA member stays as long as one of the keys keeps it; it may stay longer. How to choose: "
+        "[keep less](../how-to/keep-less.md).\n\n"
+        + table(("Key", "On the root", "Meaning"), kept)
         + "\n## Names\n\nWhat the members of each model can be divided by.\n\n"
         + table(("Model", *(f"`{kind}`" for kind in OPTIONS)), [_divisible(model) for model in loaded])
     )
@@ -279,6 +285,8 @@ def http() -> str:
             ),
             columns=", ".join(f"`{name}`" for name in FIXED),
         )
+        + "\n## Bad input\n\nNone of it stores anything.\n\n"
+        + table(("What", "Answer", "Test"), [(what, said, f"`{test}`") for what, said, test in BAD_INPUT])
         + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md).\n"
     )
 

@@ -175,6 +175,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
 # The keys of a stream file.
 STREAM_KEYS: Mapping[str, str] = {
     "stream": "The stream, as the source files beside it name it. One file per stream, named `<stream>.stream.yaml`.",
+    "retention": "Optional. What the stream keeps; without it, everything. `all` or some of the keys below.",
     "versions": "Optional. What members say besides: `operations: true` that they create, update or delete their entity, "
     "`transactions: true` what they were published together with. Needed only where no source says so. [How](../how-to/delete-and-group.md).",
     "views": "Optional. Ways into the stream besides its history, each with a name of letters, digits and hyphens.",
@@ -216,6 +217,16 @@ VIEW_OPTIONS: Mapping[str, str] = {
     "zooms": "From 0 to 20, ascending.",
     "length": "From 1 to 8.",
     "then": "A second view, inside each bucket of the first.",
+    "retention": "What this view keeps, where that is not what the stream keeps.",
+}
+
+# The keys of a policy; their properties are in ldes_server/retention_file.py.
+RETENTION: Mapping[str, str] = {
+    "full_log": "How long after its publication every member is kept: `30d`.",
+    "starting_from": "What was published before this time may be gone, whatever else is said: `2026-01-01T00:00:00Z`.",
+    "versions": "How many versions of each entity are kept, however old: the newest ones by observed time.",
+    "version_for": "How long after their observation those versions are kept. With `versions` only.",
+    "deleted_for": "How long after its observation the deletion of an entity is kept; then the entity is forgotten.",
 }
 
 PATHS = """\

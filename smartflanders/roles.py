@@ -18,6 +18,7 @@ from ingest.source import Source
 from ldes_server.activities import publish_changes
 from ldes_server.building import run_views
 from ldes_server.digests import run_signing
+from ldes_server.keeping import Pace, run_keeping
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.writer import run_writer
@@ -105,6 +106,7 @@ def _writing(plan: Plan, tools: Tools) -> Mapping[str, Work]:
     loops: dict[str, Work] = {f"write {stream.name}": partial(_write, stream, tools) for stream in plan.streams}
     for stream in plan.streams:
         loops[f"views {stream.name}"] = partial(_views, stream, tools)
+        loops[f"keep {stream.name}"] = partial(_keep, stream, tools)
     # With the writers, because what is written may go. One loop per stream: two plans may share a database.
     for stream in plan.streams:
         loops[f"sign {stream.name}"] = partial(_sign, stream, tools)
@@ -136,6 +138,12 @@ async def _write(stream: Stream, tools: Tools) -> None:
 
 async def _views(stream: Stream, tools: Tools) -> None:
     await run_views(stream, tools.store, stop=tools.stop, grace=tools.settings.view_grace)
+
+
+async def _keep(stream: Stream, tools: Tools) -> None:
+    # A member is forgotten a day after the last payload it may have been made of.
+    memory = tools.settings.raw_retention + timedelta(days=1)
+    await run_keeping(stream, tools.store, stop=tools.stop, pace=Pace(grace=tools.settings.view_grace, memory=memory))
 
 
 async def _sign(stream: Stream, tools: Tools) -> None:

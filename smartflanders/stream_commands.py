@@ -16,6 +16,7 @@ from ldes_server.declaration_schema import stream_schema
 from ldes_server.definition import ByLatest, definition_text
 from ldes_server.fragmentations import compile_view
 from ldes_server.model import Published, Stream, Trail
+from ldes_server.retention import retention_text
 from smartflanders.pilots import load_plan
 from streams.errors import ConfigError, Problem
 from streams.record import parse_time
@@ -56,7 +57,7 @@ def _check(arguments: argparse.Namespace) -> int:
     # A stream file is checked against the model that the sources beside it have.
     folders = [path.parent if path.name.endswith(SUFFIX) and path.is_file() else path for path in arguments.pilot]
     streams = load_plan(list(dict.fromkeys(folders))).streams
-    if not any(stream.views for stream in streams):
+    if not any(stream.views or stream.retention for stream in streams):
         fix = f"write <stream>{SUFFIX} beside the source files"
         raise ConfigError([Problem(where=str(folders[0]), what="no view is declared", fix=fix)], where="the pilots")
     for stream in streams:
@@ -66,11 +67,16 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def explain(stream: Stream) -> Iterator[str]:
-    """Yield one line for each view: its definition, and where it puts the example member of the stream's model."""
+    """Yield a line for what is kept, and for each view its definition and where it puts the example of the model."""
     member, body = _example(stream)
+    if stream.retention is not None:
+        yield f"{stream.name}: keeps {retention_text(stream.retention)}"
     for name, view in stream.views.items():
         definition = definition_text(view)
         yield f"{stream.name}/{name}: {definition}"
+        if name in stream.view_retention:
+            kept = stream.view_retention[name]
+            yield f"  keeps {retention_text(kept) if kept else 'everything'}"
         if isinstance(view, ByLatest):
             yield "  example on a page of entities, until a newer version of its entity takes its place"
             continue

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ldes_server.building import fill
+from ldes_server.log_view import VIEW
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from smartflanders.embedded import running_database
@@ -64,9 +65,9 @@ async def _rebuild(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     async with PostgresStore(await _dsn(arguments)) as store:
         # The builder compiles definitions for the stream's model.
         await store.ensure_stream(stream)
-        build = await store.builds.rebuild(stream.name, arguments.view)
+        build = None if arguments.view == VIEW else await store.builds.rebuild(stream.name, arguments.view)
         if build is None:
-            names = [each.name for each in await store.views(stream.name) if each.state == "live"]
+            names = [each.name for each in await store.views(stream.name) if each.state == "live" and each.name != VIEW]
             raise _unknown(f"view of {stream.name}", arguments.view, names)
         progress = Progress(f"rebuild {stream.name}/{build.name}, members", build.count)
         build = await fill(stream.name, build, store.builds, stop=stop, progress=progress)

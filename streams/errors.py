@@ -4,7 +4,8 @@
     ├── ConfigError     settings or a source file are wrong: exit 2, every fault at once, no stack trace
     ├── SourceError     a publisher did not answer, or answered an error page
     ├── LogError        the log could not take or give entries
-    └── StoreError      the page store could not take or give pages
+    ├── StoreError      the page store could not take or give pages
+    └── FeedError       a feed that a client reads did not answer, or is not what the specification says
 
 Bad data is not an error: it is a `Rejection` (see record.py).
 """
@@ -64,3 +65,7 @@ class LogError(SmartFlandersError):
 
 class StoreError(SmartFlandersError):
     """The page store could not take or give pages."""
+
+
+class FeedError(SmartFlandersError):
+    """A feed that a client reads did not answer, or broke a rule without which it cannot be read."""

@@ -90,6 +90,15 @@ VIEW_LEFT = _newest(
     "sf_view_left_members", "Members that a view under construction does not hold yet.", "stream", "view"
 )
 VIEW_BUCKETS = _newest("sf_view_buckets", "Buckets of a view, its root included.", "stream", "view")
+MEMBERS_DROPPED = _counter("sf_members_dropped_total", "Members deleted because no policy keeps them.", "stream")
+OLDEST_KEPT = _newest(
+    "sf_view_oldest_timestamp_seconds",
+    "When the oldest member of a view was published that it still shows, in seconds since 1970; `log` is the history.",
+    "stream",
+    "view",
+)
+STORED_MEMBERS = _newest("sf_stored_members", "Members stored, those kept for other views included.", "stream")
+STORED_BYTES = _newest("sf_stored_bytes", "Bytes of the rows of members stored, going by the newest 1,000.", "stream")
 
 # --- serve -----------------------------------------------------------------------------------------------------------
 POSTED = _counter(

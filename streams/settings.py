@@ -262,7 +262,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="SF_VIEW_GRACE",
         kind="duration",
         default="1h",
-        doc="How long the pages of a view stay readable after the view was built anew, changed or removed; then 410.",
+        doc="How long pages stay readable that nothing links any more, because a view changed or a policy let them go; then 410.",
         parse=parse_duration,
     ),
     Setting(

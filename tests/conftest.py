@@ -16,12 +16,17 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from smartflanders.embedded import EmbeddedPostgres
 from streams.kafka_options import KafkaOptions
 from streams.migrate import migrate
 from tests.support.broker import OLDEST, Guard, Kafka, KafkaUnavailableError
 from tests.support.sharing import Parts, begin_with_long
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

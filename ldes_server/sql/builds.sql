@@ -13,15 +13,28 @@ INSERT INTO ldes.buckets (view, number, parent, rank, count, total, children, ke
 
 -- name: lock_view
 -- A build that is being filled, locked until the transaction ends: whoever fills it goes on where the last one ended.
-SELECT v.id, v.name, v.build, v.definition, v.placed, v.buckets, s.id AS stream, s.count
+SELECT
+    v.id, v.name, v.build, v.definition, v.placed, v.buckets, v.policy, v.dense,
+    s.id AS stream, s.count, s.first, s.page_size
 FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream
 WHERE v.id = $1 AND v.state = 'building'
 FOR UPDATE OF v
 
 -- name: history
--- The next members of a stream from a sequence number on.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members
-WHERE stream = $1 AND sequence >= $2 ORDER BY sequence LIMIT $3
+-- The next members of a stream from a sequence number on that a build holds: all from $4 on, before $5, and its survivors.
+SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members AS m
+WHERE stream = $1 AND sequence >= $2 AND sequence < $5 AND (
+    sequence >= $4 OR EXISTS (SELECT FROM ldes.survivors AS kept WHERE kept.view = $6 AND kept.sequence = m.sequence)
+)
+ORDER BY sequence LIMIT $3
+
+-- name: survivors_left
+-- How many survivors of a build are still to be placed.
+SELECT count(*) FROM ldes.survivors WHERE view = $1 AND sequence >= $2
+
+-- name: begin_at
+-- Let the history begin where a build of its older members ends.
+UPDATE ldes.streams SET first = greatest(first, $2), unlinked_at = $3 WHERE id = $1
 
 -- name: fill_view
 -- Remember how far a build is.
@@ -63,6 +76,10 @@ DELETE FROM ldes.places WHERE ctid = ANY (ARRAY (SELECT ctid FROM ldes.places WH
 -- name: sweep_buckets
 -- Delete some of the buckets of a build.
 DELETE FROM ldes.buckets WHERE ctid = ANY (ARRAY (SELECT ctid FROM ldes.buckets WHERE view = $1 LIMIT $2))
+
+-- name: sweep_survivors
+-- Delete some of the survivors of a build.
+DELETE FROM ldes.survivors WHERE ctid = ANY (ARRAY (SELECT ctid FROM ldes.survivors WHERE view = $1 LIMIT $2))
 
 -- name: sweep_pages
 -- Delete some of the kept pages of a build.

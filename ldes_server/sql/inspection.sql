@@ -2,7 +2,7 @@
 
 -- name: inspected_streams
 -- Every stream with what it holds: the publication times at both ends, and the bytes of a row, of its newest ones.
-SELECT s.name, s.first, s.count, s.published_at AS newest, oldest.published_at AS oldest, coalesce(sample.width, 0) AS width
+SELECT s.name, s.dropped, s.count, s.published_at AS newest, oldest.published_at AS oldest, coalesce(sample.width, 0) AS width
 FROM ldes.streams AS s
 LEFT JOIN LATERAL (
     SELECT published_at FROM ldes.members WHERE stream = s.id ORDER BY sequence LIMIT 1

@@ -1,8 +1,9 @@
 -- Placing members in the buckets of views: each query under its name, with what it promises.
 
 -- name: live_views
--- The builds that a stream's new members belong to. The caller holds the stream's lock, so none is switched meanwhile.
-SELECT id, name, definition, buckets FROM ldes.views WHERE stream = $1 AND state = 'live' ORDER BY id
+-- The builds that a stream's new members belong to, the history's older members (`log`) not among them. The caller holds
+-- the stream's lock, so none is switched meanwhile.
+SELECT id, name, definition, buckets FROM ldes.views WHERE stream = $1 AND state = 'live' AND name <> 'log' ORDER BY id
 
 -- name: grow_buckets
 -- Count members into the buckets that exist, and return what these held before.

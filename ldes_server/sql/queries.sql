@@ -2,11 +2,11 @@
 
 -- name: head
 -- How far a stream is; no row for a stream nobody wrote to.
-SELECT count, published_at, position, first, views FROM ldes.streams WHERE name = $1
+SELECT count, published_at, position, first, views, gone FROM ldes.streams WHERE name = $1
 
 -- name: heads
 -- What readers see of every stream, for the safety poll.
-SELECT name, count, first, views FROM ldes.streams
+SELECT name, count, first, views, gone FROM ldes.streams
 
 -- name: create
 -- Bring a stream into being; one that exists stays as it is.
@@ -20,7 +20,7 @@ RETURNING page_size, fan
 
 -- name: lock
 -- The head of a stream, locked until the transaction ends: one writer at a time.
-SELECT id, count, published_at, position, first, views FROM ldes.streams WHERE name = $1 FOR UPDATE
+SELECT id, count, published_at, position, first, views, gone FROM ldes.streams WHERE name = $1 FOR UPDATE
 
 -- name: newest
 -- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to
@@ -46,8 +46,11 @@ UPDATE ldes.streams SET count = $2, published_at = $3, position = $4 WHERE id = 
 SELECT pg_notify('ldes', $1)
 
 -- name: known
--- Those of the identities that are published.
-SELECT id FROM ldes.members
+-- Those of the identities that are published, or were and are deleted since.
+SELECT identity FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
+UNION
+SELECT identity FROM ldes.dropped
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
 
 -- name: bodies
@@ -56,15 +59,11 @@ SELECT id, body FROM ldes.members
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
 
 -- name: leaf
--- The members of a range of sequence numbers, in order.
-SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence >= $2 AND sequence < $3
-ORDER BY sequence
-
--- name: times
--- The publication times of single members.
-SELECT sequence, published_at FROM ldes.members
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence = ANY ($2::bigint[])
+-- The members of a range of sequence numbers, in order; none of what the history does not hand out any more.
+SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
+FROM ldes.streams AS s JOIN ldes.members AS m ON m.stream = s.id
+WHERE s.name = $1 AND s.gone <= $2 AND m.sequence >= $2 AND m.sequence < $3
+ORDER BY m.sequence
 
 -- name: since
 -- The first sequence number published at or after a moment; none when everything is older. Publication times never
@@ -171,14 +170,15 @@ INSERT INTO ldes.answers (stream, key, digest, status, media, body) VALUES ($1, 
 ON CONFLICT DO NOTHING
 
 -- name: after
--- The members that come next behind a sequence number, in order: at most so many, and no more once the bodies before
+-- The members that come next behind a sequence number and are handed out, in order: at most so many, and no more once the bodies before
 -- one have so many bytes. The length of a body is known without reading it.
 SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body
 FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence) - octet_length(body) AS before
     FROM (
         SELECT * FROM ldes.members
-        WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence > $2
+        WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+            AND sequence > $2 AND sequence >= (SELECT gone FROM ldes.streams WHERE name = $1)
         ORDER BY sequence
         LIMIT $3
     ) AS following
@@ -222,7 +222,7 @@ ON CONFLICT DO NOTHING
 
 -- name: coverage
 -- What the live members of a stream cover: the written blocks from $2 on, and the members of two ranges of sequence numbers
--- that are in none of them. `since` is when the stream was first published, as far as anybody looked.
+-- that are in none of them, and what the history keeps of older ones. `since` is when the stream was first published, as far as anybody looked.
 WITH parts AS (
     SELECT observed_from, observed_to, published_from, published_to, west, south, east, north
     FROM ldes.extents WHERE stream = $1 AND block >= $2
@@ -236,6 +236,14 @@ WITH parts AS (
         min(observed_at), max(observed_at), min(published_at), max(published_at),
         min(longitude), min(latitude), max(longitude), max(latitude)
     FROM ldes.members WHERE stream = $1 AND sequence >= $5 AND sequence < $6
+    UNION ALL
+    SELECT
+        min(m.observed_at), max(m.observed_at), min(m.published_at), max(m.published_at),
+        min(m.longitude), min(m.latitude), max(m.longitude), max(m.latitude)
+    FROM ldes.views AS v
+    JOIN ldes.survivors AS kept ON kept.view = v.id
+    JOIN ldes.members AS m ON m.stream = v.stream AND m.sequence = kept.sequence
+    WHERE v.stream = $1 AND v.name = 'log' AND v.state = 'live'
 )
 SELECT
     min(observed_from) AS observed_from, max(observed_to) AS observed_to,

@@ -1,5 +1,14 @@
 -- Reading the pages of views: each query under its name, with what it promises.
 
+-- name: history
+-- How far the history is, and where it begins.
+SELECT count, first, gone FROM ldes.streams WHERE name = $1
+
+-- name: times
+-- The publication times of single members.
+SELECT sequence, published_at FROM ldes.members
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence = ANY ($2::bigint[])
+
 -- name: find_bucket
 -- A bucket of a build that readers may read; build 0 stands for the live one. `newest` is the publication time that
 -- says what is closed: a retired build knows nothing newer than its retirement.

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from rdflib import URIRef
 from rdflib.compare import isomorphic
 
 from ldes_server.definition import ByProperty, ByTile, ByTime, Nested, ViewDefinition
@@ -214,6 +215,16 @@ def test_a_search_is_spelled_in_one_way(site: Views) -> None:
     answer = site.get(f"/{NAME}/by-tile?x=130&z=8&y=85")
     assert answer.status == 308
     assert answer.headers["location"] == f"{site.base}/{NAME}/by-tile?z=8&x=130&y=85"
+
+
+def test_http_18_an_answer_is_about_the_address_asked(site: Views) -> None:
+    """HTTP-18, TREE-11: a time with its colons escaped, as templates are filled in, is redirected to what the page calls itself."""
+    escaped = site.get(f"/{NAME}/by-hour?at=2026-11-23T08%3A00%3A00%2b01%3A00", "text/turtle")
+    assert escaped.status == 308
+    answer = site.get(escaped.headers["location"], "text/turtle")
+    assert (answer.status, answer.url) == (200, f"{site.base}/{NAME}/by-hour?at=2026-11-23T08:00:00%2B01:00")
+    subjects = {str(subject) for subject in answer.graph().subjects(URIRef(f"{TREE}relation"))}
+    assert subjects == {answer.url}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -139,6 +141,24 @@ def test_digests_are_read_wherever_they_are(site: ReplicaSite) -> None:
     site.run(lambda store: store.sign(NAME, 0, b'{"page":0,"last":9,"chain":"c"}'))
     assert site.get(f"/{NAME}/digests/0").body == b'{"page":0,"last":9,"chain":"c"}\n'
     assert b'"pages":1' in site.get(f"/{NAME}/digests").body
+
+
+def test_what_the_primary_dropped_is_not_linked_here(site: ReplicaSite) -> None:
+    """However far the replica lags, pages that the primary dropped are 410 here, and no root leads to one."""
+    assert site.shown() == 25
+    assert site.get(f"/{NAME}/log/0/0", "application/n-quads").status == 200
+    now = datetime.now(UTC)
+
+    async def drop(store: PostgresStore) -> bool:
+        return await store.keeping.unlink(NAME, 20, now=now) and await store.keeping.expire(NAME, unlinked_by=now)
+
+    assert site.run(drop)
+    deadline = time.monotonic() + 30
+    while site.get(f"/{NAME}/log/0/0", "application/n-quads").status != 410:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert site.get(f"/{NAME}/log/0/1").status == 410
+    assert site.shown() == 82 - 20
 
 
 def test_serve_reads_where_it_is_told(database_url: str, replica: Replica) -> None:

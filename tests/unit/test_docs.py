@@ -24,6 +24,7 @@ from ingest.schema import source_schema
 from ingest.source import load_source
 from smartflanders import reference
 from smartflanders.cli import main, parser
+from smartflanders.reference_input import BAD_INPUT
 from streams.errors import ConfigError
 from streams.record import Payload, Reason
 from streams.settings import SETTINGS
@@ -287,6 +288,17 @@ def test_the_faulty_file_of_the_page_is_told_off_as_printed(tmp_path: Path) -> N
     assert told + "\n" == marked(ADD, "faults")[0]
 
 
+def test_the_tests_of_bad_input_exist() -> None:
+    """Every row of the table of bad input names a test that there is."""
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert len(BAD_INPUT) > 10
+    assert {test for _, _, test in BAD_INPUT} <= defined
+
+
 # --- follow a feed --------------------------------------------------------------------------------------------------
 
 FOLLOW = HOW_TO / "follow-a-feed.md"
@@ -386,3 +398,17 @@ def test_the_faulty_stream_file_is_told_off_as_printed(halle: Path, capsys: pyte
     (halle / "halle-parking.stream.yaml").write_text(marked(VIEWS, "faulty=")[0], "utf-8")
     assert main(["stream", "check", str(halle)]) == 2
     assert capsys.readouterr().err == marked(VIEWS, "faults")[0]
+
+
+# --- keep less ------------------------------------------------------------------------------------------------------
+
+KEEP = HOW_TO / "keep-less.md"
+
+
+def test_the_policies_of_the_page_are_kept(halle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page's command prints what the page prints of each policy."""
+    (halle / "halle-parking.stream.yaml").write_text(marked(KEEP, "keep=")[0], "utf-8")
+    assert main(["stream", "check", str(halle)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "example in" not in line]
+    assert "\n".join(told[:3]) + "\n" == marked(KEEP, "keeps")[0]
+    assert told[-1] == "  keeps everything"

@@ -115,7 +115,11 @@ views:
         ("by_tile: point, zooms: true", "zoom 'true' is not right", "a whole number from 0 to 20"),
         ("by_prefix: name", "length is missing", "add length: 2"),
         ("by_prefix: name, length: 9", "length '9' is not right", "a whole number from 1 to 8"),
-        ("by_property: operator, length: 2", "unknown key 'length' in view v", "known here: by_property, then"),
+        (
+            "by_property: operator, length: 2",
+            "unknown key 'length' in view v",
+            "known here: by_property, retention, then",
+        ),
         ("by_property: operator, then: 3", "then of view v must be a mapping", "key: value"),
         ("by_property: operator, then: { by_property: nam }", "unknown name 'nam'", "known here"),
         (

@@ -45,6 +45,13 @@ def test_browsers_get_html_where_there_is_html() -> None:
     assert choose("*/*", offers) == "application/ld+json"
 
 
+def test_json_that_is_offered_as_such_is_had_by_its_name() -> None:
+    """Who asks for plain JSON gets it where there is a document of that very type, such as digests."""
+    assert choose("application/json", ("application/json",)) == "application/json"
+    assert choose("application/ld+json", ("application/json",)) == "application/json"
+    assert choose("application/json", ("text/html",)) is None
+
+
 @given(st.text(max_size=300))
 def test_no_header_is_too_strange(header: str) -> None:
     """Whatever the header holds, the answer is one of ours or none."""

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from ldes_server.definition import ByPrefix, ByProperty, ByTile, ByTime, Nested, definition_text
 from ldes_server.fragmentations import compile_view
 from ldes_server.fragmentations.by_tile import LATITUDE_LIMIT, tile_at
-from ldes_server.model import Published, Trail
+from ldes_server.model import Published, Trail, Wanted
 from ldes_server.negotiate import Form
 from ldes_server.problems import Problem
-from ldes_server.searches import Search, Wanted, search_of
+from ldes_server.searches import Search, search_of
 from vocab.model import load_model
 
 PARKING = load_model("parking")
