@@ -13,8 +13,8 @@ from smartflanders.embedded import EmbeddedPostgres
 from tests.conformance.conftest import database_of_site
 from tests.conformance.kit import LDES
 from tests.conformance.pages import TYPE, XSD, Read, Tree, walk
-from tests.integration.test_posting import STREAM
 from tests.integration.test_versions import VersionSite
+from tests.support.open_site import STREAM
 from tests.unit.ingest.test_versions import snapshot
 from vocab.terms import AS, OPERATION, TRANSACTION, TRANSACTION_FINAL
 
