@@ -8,7 +8,7 @@ MINUTES ?= 60
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help up kafka test quick failures endure check bench docs lock clean
+.PHONY: help up kafka test quick failures endure check bench docs conformance lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -49,6 +49,10 @@ bench: .venv/dev.stamp ## print the ratios of docs/performance.md
 
 docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference
+
+conformance: .venv/dev.stamp ## run the conformance tests and write their results into docs/reference/conformance.md
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/conformance --deselect tests/conformance/test_register.py::test_the_page_is_what_tests_and_register_yield
+	@$(BIN)/python -m tests.conformance.register
 
 lock: ## take the newest versions that pyproject.toml allows and pin them
 	@rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock

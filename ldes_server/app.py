@@ -190,7 +190,8 @@ async def view(request: Request, stream: str, view: str, site: Here) -> Response
     if asked is None:
         return await _page(request, site, stream, PageId(view=view))
     variant = variant_of(request, site.offers(stream, tuple(PAGE_FORMS)))
-    if not asked.query.is_canonical:
+    # The page is about the address it was asked by (HTTP-18), and templates are filled in with escapes (RFC 6570).
+    if request.scope["query_string"] != asked.query.canonical.encode():
         return _canonical(site, PageId(view=view), stream, asked.query)
     if asked.is_too_wide:
         root = site.base_url + PageId(view=view).path(stream)

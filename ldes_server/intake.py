@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from ldes_server.budget import SpentError, within
 from ldes_server.contexts import Contexts
 from ldes_server.model import Head, Stream
 from ldes_server.verdicts import Answer, Judged, Place, Result
 from streams.log import Log
 from streams.metrics import POSTED
 from streams.record import Member, members_topic
-from vocab.errors import DocumentError, MissingContextError
+from vocab.errors import DocumentError, MissingContextError, TooManyError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 WAITING = 8
 # Contexts of one document that may have to be fetched first.
 MOST_CONTEXTS = 5
+# What the judge may compute for one document; 10,000 small car parks took it 46 s on a machine that had more to do.
+BUDGET = timedelta(seconds=120)
 # Members in the log that are not published yet, before senders have to wait for the writer.
 LARGEST_LAG = 100_000
 
@@ -185,7 +189,11 @@ def _weigh(
 def _judge(*arguments: Any) -> list[Judged]:
     from ldes_server.judging import judge  # noqa: PLC0415
 
-    return judge(*arguments)
+    try:
+        return within(BUDGET, judge, *arguments)
+    except SpentError as error:
+        what = f"takes longer than {BUDGET.total_seconds():g} seconds to read"
+        raise TooManyError(what, fix="send several documents, with fewer values of one property") from error
 
 
 def _canonical(*arguments: Any) -> list[bytes]:

@@ -13,9 +13,10 @@ import sys
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +137,19 @@ class Run:
         head = [(when - newest).total_seconds() for when, newest in reader.seen if steady[0] <= newest < steady[-1]]
         return waits(steady, reader.seen), head
 
-    async def bare_copy(self) -> Copied:
-        """Store finished rows with bare COPY, a commit for each batch."""
-        rows = [tuple(row) for row in await self._connection.fetch(QUERIES["finished"], 50 * _ROWS)]
-        for query in ("forget", "bare"):
-            await self._connection.execute(QUERIES[query])
-        began, before = time.perf_counter(), time.process_time() + self._stand.seconds()["database"]
-        for start in range(0, len(rows), _ROWS):
-            await self._connection.copy_records_to_table("bare", records=rows[start : start + _ROWS])
-        spent = time.process_time() + self._stand.seconds()["database"] - before
-        return Copied(rate=len(rows) / (time.perf_counter() - began), microseconds=spent / len(rows) * 1e6)
+
+async def bare_copy(stand: Stand, connection: Any) -> Copied:
+    """Store a hundred thousand finished rows with bare COPY, a commit for each batch."""
+    rows = [tuple(row) for row in await connection.fetch(QUERIES["finished"], 50 * _ROWS)]
+    for query in ("forget", "bare"):
+        await connection.execute(QUERIES[query])
+    began, before = time.perf_counter(), time.process_time() + stand.seconds()["database"]
+    for start in range(0, len(rows), _ROWS):
+        await connection.copy_records_to_table("bare", records=rows[start : start + _ROWS])
+    spent = time.process_time() + stand.seconds()["database"] - before
+    rate = len(rows) / (time.perf_counter() - began)
+    await connection.execute(QUERIES["forget"])
+    return Copied(rate=rate, microseconds=spent / len(rows) * 1e6)
 
 
 def waits(stamps: Sequence[datetime], seen: Sequence[tuple[datetime, datetime]]) -> list[float]:
@@ -170,14 +174,15 @@ async def run(options: Options, folder: Path) -> None:
             stand.start_roles(folder / "pilot", origin)
             connection = await asyncpg.connect(stand.dsn)
             try:
-                await _measure(options, Run(options, stand, publisher, connection))
+                measured = Run(options, stand, publisher, connection)
+                await _measure(options, measured, partial(bare_copy, stand, connection))
             finally:
                 await connection.close()
 
 
-async def _measure(options: Options, run: Run) -> None:
+async def _measure(options: Options, run: Run, reference: Callable[[], Awaitable[Copied]]) -> None:
     sustained = await run.sustained()
-    copied = await run.bare_copy()
+    copied = await reference()
     _say(f"log {options.log}, views {options.views}, {options.sources} sources, payloads of {options.items}")
     _say(f"sustained  {sustained.rate:8,.0f} observations/s from payload to committed")
     _say(f"bare COPY  {copied.rate:8,.0f} rows/s of the same members; ratio {sustained.rate / copied.rate:.2f}")

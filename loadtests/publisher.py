@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,11 +43,14 @@ VIEWS = (
 )
 
 
-def write_pilot(folder: Path, *, sources: int, views: int = 1) -> None:
-    """Write the files of so many sources that feed the one stream `load`, and of its views, the chronological counted."""
+def write_pilot(folder: Path, *, sources: int, views: int = 1, more: Sequence[str] = ()) -> None:
+    """Write the files of so many sources that feed the one stream `load`, and of its views, the chronological counted.
+
+    `more` are views besides them, in the words of a stream file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if views > 1:
-        lines = "".join(f"  {view}\n" for view in VIEWS[: views - 1])
+    if views > 1 or more:
+        lines = "".join(f"  {view}\n" for view in (*VIEWS[: views - 1], *more))
         (folder / "load.stream.yaml").write_text(f"stream: load\nviews:\n{lines}", "utf-8")
     for number in range(sources):
         (folder / f"load-{number}.yaml").write_text(_SOURCE.format(number=number, host=_HOST), "utf-8")
@@ -73,6 +76,11 @@ def payload(source: int, items: int) -> bytes:
             ]
         }
     ).encode()
+
+
+def stamped(prepared: bytes, moment: datetime) -> bytes:
+    """Put a time, to the millisecond, where a payload was prepared to have one."""
+    return prepared.replace(_STAMP, moment.isoformat(timespec="milliseconds")[:23].encode() + b"Z")
 
 
 class Publisher:
@@ -120,8 +128,6 @@ class Publisher:
             return b"HTTP/1.1 304 Not Modified\r\n\r\n"
         now = datetime.now(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        body = self._prepared[source, items].replace(
-            _STAMP, now.isoformat(timespec="milliseconds")[:23].encode() + b"Z"
-        )
+        body = stamped(self._prepared[source, items], now)
         self.sent.append((now, self.items + items))
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body

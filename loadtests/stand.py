@@ -68,7 +68,12 @@ class Stand:
 
     def start_roles(self, pilot: Path, origin: str) -> None:
         """Start serving, then the working roles, each polling five times a second where the file says once."""
-        options = [f"--pilot={pilot}", f"--origin={origin}", "--speed=5"]
+        polling = [f"--origin={origin}", "--speed=5"]
+        for role in ("serve", *(("write", "normalise", "collect") if not self._wish.together else ("pipeline",))):
+            self.start_role(role, pilot, *polling)
+
+    def start_role(self, role: str, pilot: Path, *options: str) -> None:
+        """Start one role and wait until it says that it has begun."""
         environ = {
             "SF_DATABASE_URL": self.dsn,
             "SF_LOG": self._log,
@@ -76,9 +81,13 @@ class Stand:
             "SF_BASE_URL": self.base,
             "SF_LOG_LEVEL": "warning",
         }
-        self._start("serve", ["-m", "smartflanders.cli", "serve", *options, f"--port={self._port}"], environ)
-        for role in ("write", "normalise", "collect") if not self._wish.together else ("pipeline",):
-            self._start(role, ["-m", "smartflanders.cli", role, *options], environ, says=role != "pipeline")
+        arguments = ["-m", "smartflanders.cli", role, f"--pilot={pilot}", *options]
+        arguments += [f"--port={self._port}"] if role == "serve" else []
+        self._start(role, arguments, environ, says=role != "pipeline")
+
+    def stop_role(self, role: str) -> None:
+        """End a role in order; it may be started again, and its processor time is forgotten."""
+        self._finish(self._processes.pop(role))
 
     def seconds(self) -> dict[str, float]:
         """Return the processor time of each process so far, with its children's."""
@@ -124,13 +133,19 @@ class Stand:
     def _end(self) -> None:
         """End the processes in the order opposite to their start."""
         for process in reversed(self._processes.values()):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_WITHIN_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._finish(process)
+
+    @staticmethod
+    def _finish(process: subprocess.Popen[str]) -> None:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _seconds(pid: int) -> float:

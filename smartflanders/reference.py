@@ -31,6 +31,7 @@ from ldes_server.shelf import Store
 from ldes_server.state_query import PARAMETERS
 from smartflanders import reference_words as words
 from smartflanders.cli import parser
+from smartflanders.reference_input import BAD_INPUT
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
@@ -284,6 +285,8 @@ def http() -> str:
             ),
             columns=", ".join(f"`{name}`" for name in FIXED),
         )
+        + "\n## Bad input\n\nNone of it stores anything.\n\n"
+        + table(("What", "Answer", "Test"), [(what, said, f"`{test}`") for what, said, test in BAD_INPUT])
         + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md).\n"
     )
 

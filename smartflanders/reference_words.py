@@ -260,7 +260,8 @@ all the time; they are in the catalogue only and make no activity.
 Pages of every view and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
 and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
-`first` and `last` but no `next`: poll that one. In the other views the walk is depth first: a bucket's own pages, oldest first,
+`first` and `last` but no `next`: poll that one. Where the history keeps versions of before its oldest leaf, the root leads to
+these first. In the other views the walk is depth first: a bucket's own pages, oldest first,
 then the buckets below it in the order in which they came into being. Roots, nodes and groups answer 303 to the first page at
 or below them. From a root the walk is the whole view, from a node only its bucket: `?within=2026.11.23&format=csv` stays in
 `2026.11.23`. A page without `next` is the end of the walk; `first` leads back to where it began. A member with several values is

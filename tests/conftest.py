@@ -48,6 +48,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         begin_with_long(items)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their argument and number: what was compressed just now differs in each worker."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 class FailedAtOnce:
     """Names a test that fails when it fails, not only at the end of the run."""
 

@@ -10,12 +10,12 @@ from vocab.terms import XSD_BOOLEAN, XSD_DATE, XSD_DATETIME, XSD_DECIMAL, XSD_DO
 _ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
 _FORMS = {
     XSD_BOOLEAN: (re.compile(r"true|false|0|1"), "true or false"),
-    XSD_INTEGER: (re.compile(r"[+-]?\d{1,1000}"), "digits"),
-    XSD_DECIMAL: (re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"), "digits with a dot"),
-    XSD_DOUBLE: (re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?INF|NaN"), "a number"),
-    XSD_DATE: (re.compile(rf"(\d{{4}}-\d\d-\d\d){_ZONE}?"), "for example 2026-11-23"),
+    XSD_INTEGER: (re.compile(r"[+-]?\d{1,1000}", re.ASCII), "digits"),
+    XSD_DECIMAL: (re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII), "digits with a dot"),
+    XSD_DOUBLE: (re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?INF|NaN", re.ASCII), "a number"),
+    XSD_DATE: (re.compile(rf"(\d{{4}}-\d\d-\d\d){_ZONE}?", re.ASCII), "for example 2026-11-23"),
     XSD_DATETIME: (
-        re.compile(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?{_ZONE}?"),
+        re.compile(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?{_ZONE}?", re.ASCII),
         "for example 2026-11-23T20:00:44Z",
     ),
 }

@@ -39,6 +39,12 @@ SYNTAXES: Mapping[str, RdfFormat] = {
 _NOWHERE = "http://relative.invalid/"
 # What is read within the patience of a reverse proxy.
 MOST_MEMBERS = 10_000
+# Fifty for each of as many members; read, they take some 400 MB, in the worst document of this size.
+MOST_STATEMENTS = 500_000
+# Keys and elements of a JSON-LD document, of which the processor makes more than ten times as much: some 400 MB.
+MOST_VALUES = 300_000
+# Nodes that belong to no member, told one by one.
+MOST_ODD = 100
 # The syntaxes that know relative addresses.
 _RELATIVE = frozenset({"text/turtle", "application/trig"})
 # Members validated at once: most of the work of a validation is the same for one as for many.
@@ -170,11 +176,16 @@ class _Reading:
         shared: set[Node] = {node for node, count in users.items() if count > 1 and isinstance(node, BlankNode)}
         for node in self._members:
             yield self._candidate(node, shared)
-        for subject in sorted(self._graph, key=str):
-            if subject not in users and all(predicate != _MEMBER for predicate, _ in self._graph[subject]):
-                name = subject.value if isinstance(subject, NamedNode) else "[]"
-                fix = f"give it the type {self._keys.target}, or hang it below a member"
-                yield Candidate(iri=name, faults=(f"belongs to no member: {fix}",))
+        odd = sorted((node for node in self._graph if node not in users and not self._names_members(node)), key=str)
+        fix = f"give it the type {self._keys.target}, or hang it below a member"
+        for node in odd[:MOST_ODD]:
+            name = node.value if isinstance(node, NamedNode) else "[]"
+            yield Candidate(iri=name.removeprefix(_NOWHERE), faults=(f"belongs to no member: {fix}",))
+        if odd[MOST_ODD:]:
+            yield Candidate(iri="[]", faults=(f"{len(odd) - MOST_ODD:,} more nodes belong to no member: {fix}",))
+
+    def _names_members(self, node: Node) -> bool:
+        return any(predicate == _MEMBER for predicate, _ in self._graph[node])
 
     def _closure(self, member: Node) -> set[Node]:
         found, waiting = {member}, [member]
@@ -265,8 +276,11 @@ def _ground(triples: Iterable[Any]) -> set[Any]:
 def _parse(document: bytes, media: str, load: Loader) -> Graph:
     text = _quads(document, load) if media == "application/ld+json" else document
     graph: dict[Node, dict[tuple[str, Any], None]] = {}
+    quads = parse(text, format=SYNTAXES[media], base_iri=_NOWHERE if media in _RELATIVE else None)
     try:
-        for quad in parse(text, format=SYNTAXES[media], base_iri=_NOWHERE if media in _RELATIVE else None):
+        for number, quad in enumerate(quads):
+            if number >= MOST_STATEMENTS:
+                raise TooManyError(f"it has more than {MOST_STATEMENTS:,} statements", fix="send several documents")
             if not isinstance(quad.graph_name, DefaultGraph):
                 raise DocumentError(
                     f"has statements in named graphs, such as {quad.graph_name}",
@@ -294,6 +308,7 @@ def _quads(document: bytes, load: Loader) -> bytes:
 
     try:
         parsed = orjson.loads(document)
+        _refuse_large(parsed)
         options = {"documentLoader": loader, "base": _NOWHERE, "format": "application/n-quads"}
         return str(jsonld.to_rdf(parsed, options)).encode()
     except jsonld.JsonLdError as error:
@@ -303,6 +318,18 @@ def _quads(document: bytes, load: Loader) -> bytes:
         raise DocumentError(f"not readable as JSON-LD: {first}"[:500], fix="mend it there") from error
     except (orjson.JSONDecodeError, RecursionError, AttributeError, TypeError) as error:
         raise DocumentError(f"no JSON: {error}", fix="send one JSON-LD document") from error
+
+
+def _refuse_large(parsed: Any) -> None:
+    """Count what the processor would have to take apart; the parser has bounded the depth."""
+    waiting, count = [parsed], 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > MOST_VALUES:
+                raise TooManyError(f"it has more than {MOST_VALUES:,} values", fix="send several documents")
+            waiting.extend(value.values() if isinstance(value, dict) else value)
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -15,3 +15,11 @@ DROP TABLE IF EXISTS bare
 -- name: bare
 -- A table of the same columns under the primary key alone.
 CREATE TABLE bare (LIKE ldes.members INCLUDING STORAGE, PRIMARY KEY (stream, sequence))
+
+-- name: live
+-- Views that readers find.
+SELECT v.name FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream WHERE s.name = $1 AND v.state = 'live'
+
+-- name: bodies
+-- The bytes of members, in order.
+SELECT body FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) ORDER BY sequence LIMIT $2

@@ -18,7 +18,7 @@ from testbed.client.terms import LDES, SH, TREE, Kind
 _FUNCTIONAL = ("timestampPath", "sequencePath", "versionOfPath", "versionTimestampPath", "versionSequencePath")
 # Shapes within shapes; a shape that refers to itself ends here.
 _DEEPEST = 8
-_MOST_CONSTRAINTS = 10_000
+_MOST_CONSTRAINTS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,19 +108,19 @@ class _Shapes:
     def single(self, shape: Term, depth: int = 0) -> set[Path]:
         """Return the paths of a shape at which it allows one value at most, also through the shapes of values."""
         found: set[Path] = set()
-        if depth > _DEEPEST:
+        self._left -= 1
+        if self._left < 0 or depth > _DEEPEST:
             return found
         for constraint in self._data.objects(shape, SH + "property"):
-            self._left -= 1
             read = [read_path(self._data, node) for node in self._data.objects(constraint, SH + "path")]
-            if self._left < 0 or len(read) != 1 or read[0] is None or not _at_most_one(self._data, constraint):
+            if len(read) != 1 or read[0] is None or not _at_most_one(self._data, constraint):
                 continue
             path = read[0]
             found.add(path)
             inner = self.single(constraint, depth + 1)
             found |= {join(path, below) for below in inner}
         for node in self._data.objects(shape, SH + "node"):
-            found |= self.single(node, depth + 1) if self._left > 0 else set()
+            found |= self.single(node, depth + 1)
         return found
 
 

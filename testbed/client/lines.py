@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import orjson
-from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFormat, serialize
 
 from testbed.client.extraction import Member
 from testbed.client.graph import Dataset, Node, Term
@@ -30,15 +30,17 @@ def nquads(member: Member) -> bytes:
     names: dict[BlankNode, BlankNode] = {}
 
     def named(term: Any) -> Any:
-        if isinstance(term, BlankNode):
-            return names.setdefault(term, BlankNode(f"{prefix}n{len(names)}"))
-        return term
+        if not isinstance(term, BlankNode):
+            return term
+        if term not in names:
+            names[term] = BlankNode(f"{prefix}n{len(names)}")
+        return names[term]
 
-    lines = (
+    quads = [
         Quad(named(quad.subject), quad.predicate, named(quad.object), named(quad.graph_name))
         for quad in member.data.quads
-    )
-    return "".join(f"{line} .\n" for line in lines).encode()
+    ]
+    return serialize(quads, format=RdfFormat.N_QUADS) or b""
 
 
 def written_members(body: bytes, base: str) -> Mapping[str, bytes]:

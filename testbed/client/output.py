@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -45,8 +47,9 @@ class Output:
             fix = "--verify says in what it differs; put it back, or move it and its state away to begin anew"
             what = f"has {size} bytes, but {self.position} were written: somebody changed it"
             raise FeedError(what, where=str(self._path), fix=fix)
-        self._file.truncate(self.position)
-        self._file.seek(self.position)
+        with self._translated():
+            self._file.truncate(self.position)
+            self._file.seek(self.position)
         return self
 
     def __exit__(
@@ -56,12 +59,30 @@ class Output:
             self._file.close()
 
     def write(self, line: bytes) -> None:
-        """Write a line, or later with `flush`."""
-        self._file.write(line)
+        """Write a line, or later with `flush`. Raises FeedError when there is no room for it, or nobody reads."""
+        with self._translated():
+            self._file.write(line)
         self.position += len(line)
 
     def flush(self) -> None:
-        """Have everything on disk, so that the position may be remembered."""
-        self._file.flush()
-        if self._path is not None:
-            os.fsync(self._file.fileno())
+        """Have everything on disk, so that the position may be remembered. Raises FeedError as `write`."""
+        with self._translated():
+            self._file.flush()
+            if self._path is not None:
+                os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError as error:
+            # Python would try to write what is left when it ends.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+            fix = "copy to a file with --out, or read all of it"
+            raise FeedError("was closed by who read it", where="standard output", fix=fix) from error
+        except OSError as error:
+            fix = "make room, then run it again: it goes on where its state was last saved"
+            raise FeedError(
+                f"cannot be written: {error.strerror}", where=str(self._path or "output"), fix=fix
+            ) from error

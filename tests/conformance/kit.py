@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,6 +20,7 @@ from pyld import jsonld
 from rdflib import XSD, Graph, Literal, URIRef
 from rdflib.term import Node
 
+from ldes_server.definition import definition_text
 from ldes_server.model import Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.serve import Address, serve
@@ -113,16 +114,20 @@ def parse(body: bytes, media: str, base: str = "") -> Graph:
     reference processor, which must not need the network.
     """
     if media == "application/ld+json":
-        quads: str = jsonld.to_rdf(
-            json.loads(body), {"base": base, "format": "application/n-quads", "documentLoader": _offline}
-        )
-        body, media = quads.encode(), "application/n-quads"
+        body, media = as_quads(body, base), "application/n-quads"
     # Literals as they are written: the library would respell times and numbers, and forms must agree on spelling too.
     before, rdflib.NORMALIZE_LITERALS = rdflib.NORMALIZE_LITERALS, False
     try:
         return Graph().parse(data=body, format=FORMATS[media], publicID=base or None)
     finally:
         rdflib.NORMALIZE_LITERALS = before
+
+
+def as_quads(body: bytes, base: str) -> bytes:
+    """Rewrite JSON-LD as N-Quads by the reference processor, which must not need the network."""
+    options = {"base": base, "format": "application/n-quads", "documentLoader": _offline}
+    quads: str = jsonld.to_rdf(json.loads(body), options)
+    return quads.encode()
 
 
 def doubles_by_value(graph: Graph) -> Graph:
@@ -183,23 +188,55 @@ class Site:
         self.run(work)
 
     def append(self, name: str, count: int) -> tuple[Published, ...]:
-        """Publish `count` more members."""
+        """Publish `count` more members, made after the model's example."""
+        stream = self.streams[name]
+        return self.add(name, lambda start: make_members(stream, range(start, start + count), self.base))
+
+    def add(self, name: str, make: Callable[[int], tuple[Published, ...]]) -> tuple[Published, ...]:
+        """Publish in one transaction the members that `make` makes from the next sequence number on."""
         stream = self.streams[name]
 
         async def work(store: PostgresStore) -> tuple[Published, ...]:
             await store.ensure_stream(stream)
             base = await store.head(name)
-            members = make_members(stream, range(base.count, base.count + count), self.base)
-            head = type(base)(
-                count=base.count + count,
+            members = make(base.count)
+            head = replace(
+                base,
+                count=base.count + len(members),
                 published_at=members[-1].published_at,
-                position=base.position + count,
-                first=base.first,
+                position=base.position + len(members),
             )
             await store.append(name, Placed(base=base, head=head, members=members))
             return members
 
-        return self.run(work)
+        members = self.run(work)
+        self._see(name, members[-1].sequence)
+        return members
+
+    def _see(self, name: str, sequence: int) -> None:
+        """Wait until a reader of the history sees a member: the news takes its time, a second at most (HTTP-09)."""
+        stream = self.streams[name]
+        for _ in range(200):
+            view = json.loads(self.get(f"/{name}/log", "application/ld+json").body)["view"]
+            for link in view["relation"][-1:]:
+                level, index = (int(part) for part in link["node"].split("/")[-2:])
+                if sequence < index * stream.page_size * stream.fan**level + link["remainingItems"]:
+                    return
+            self.pause(0.02)
+        raise AssertionError(f"member {sequence} of {name} is not shown")
+
+    def declare(self, stream: Stream) -> None:
+        """Make a stream's views those that it declares, and fill them, as `write` does at its start."""
+
+        async def work(store: PostgresStore) -> None:
+            await store.ensure_stream(stream)
+            declared = {name: definition_text(each) for name, each in stream.views.items()}
+            await store.builds.reconcile(stream.name, declared)
+            for each in await store.builds.states(stream.name):
+                while each.state == "building" and await store.builds.fill(stream.name, each.id, limit=100) is not None:
+                    pass
+
+        self.run(work)
 
     def get(self, path: str, accept: str | None = None, *, method: str = "GET", **headers: str) -> Answer:
         """Ask; keyword names stand for headers: `if_none_match`."""
@@ -283,7 +320,7 @@ def extract(graph: Graph, member: URIRef) -> Graph:
 
 @contextmanager
 def _connection(port: int) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=90)
     try:
         yield connection
     finally:

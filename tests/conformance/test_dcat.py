@@ -1,11 +1,4 @@
-"""DCAT-AP and DCAT-AP Feeds (DCAT-01..07, FEED-01..16) over HTTP against real members, and by the published shapes.
-
-Not covered, each with the reason why:
-
-- FEED-11: the feed keeps every activity, which the profile allows; it grows by the catalogue's changes only.
-- FEED-15: binds harvesters, not servers.
-- DCAT-AP Vlaanderen publishes no shapes beside the checkout; its terms are looked up in its context.
-"""
+"""DCAT-AP and DCAT-AP Feeds (DCAT-01..07, FEED-01..16) over HTTP, and by the published shapes."""
 
 from __future__ import annotations
 
@@ -303,7 +296,7 @@ def feed_facts(graph: Graph, site: Site) -> dict[str, list[Node]]:
 
 
 def test_feed_05_descriptions_stand_in_the_graph_of_their_activity(feed: Feed) -> None:
-    """FEED-05, FEED-09: creations and updates have a graph that describes their object; deletions have none."""
+    """FEED-05, FEED-09, LDES-19: creations and updates have a graph that describes their object; deletions have none."""
     for member in activities(feed):
         payload = feed.get(str(member), Graph())
         entity = feed[""].value(member, AS.object)
@@ -319,7 +312,7 @@ def test_feed_05_descriptions_stand_in_the_graph_of_their_activity(feed: Feed) -
 
 @pytest.mark.parametrize("path", ["log", "latest", "log/0/0", "members/0"])
 def test_feed_06_only_what_knows_graphs_is_served(described: Site, path: str) -> None:
-    """FEED-06, HTTP-02: JSON-LD, TriG and N-Quads, each as what it is; Turtle and N-Triples are refused."""
+    """FEED-06, LDES-20, HTTP-02: JSON-LD, TriG and N-Quads, each as what it is; Turtle and N-Triples are refused."""
     for media in ("application/ld+json", *FEED_TYPES):
         answer = described.get(f"/{FEED_NAME}/{path}", media)
         assert (answer.status, answer.media) == (200, media)
@@ -379,7 +372,7 @@ def test_feed_13_cached_like_every_stream(described: Site) -> None:
 
 @pytest.mark.slow
 def test_feed_is_copied_by_a_client_nobody_here_wrote(described: Site, feed: Feed) -> None:
-    """FEED-12, FEED-15: an independent client copies every activity with its graph, and needs no other host for it."""
+    """FEED-12: an independent client copies every activity with its graph, and needs no other host for it."""
     copied = graphs(run_reference(f"{described.base}/{FEED_NAME}").encode(), "application/n-quads")
     assert {str(subject) for subject in copied[""].subjects(RDF.type)} == {str(each) for each in activities(feed)}
     assert copied.keys() == feed.keys()

@@ -234,3 +234,29 @@ def test_parameters_of_pages_have_one_order(still: Views) -> None:
         answer = still.get(f"{address}?{wrong}")
         assert answer.status == 400
         assert "format: one of ndjson" in json.loads(answer.body)["fix"] or "write " in json.loads(answer.body)["fix"]
+
+
+PROFILE = 'profile="https://w3id.org/tree/profile"'
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_http_20_every_page_of_a_view_can_be_read_as_a_stream(still: Views, view: str) -> None:
+    """HTTP-19, HTTP-20, HTTP-21: the profile is offered for every line format on every page, never for JSON-LD."""
+    link = "<https://w3id.org/tree#member>"
+    for page in crawl(f"{still.base}/{NAME}/{view}"):
+        path = page.url.removeprefix(still.base)
+        assert "profile" not in still.get(path, f"application/ld+json;{PROFILE}").headers["content-type"]
+        for media in ("text/turtle", "application/trig", "application/n-triples", "application/n-quads"):
+            answer = still.get(path, f"{media};{PROFILE}")
+            assert answer.headers["content-type"].endswith(PROFILE)
+        # Hypermedia first, then every member in one piece behind the statement that names it, in order.
+        member, known, order = "", set[str](), []
+        for line in answer.body.decode().splitlines():
+            subject, predicate, value = line.removesuffix(" .").split(" ", 2)
+            if predicate == link:
+                member, known = value, {value}
+                order.append(value.strip("<>"))
+            elif member:
+                assert subject in known
+                known |= {value} if value.startswith("_:") else set()
+        assert order == [each["@id"] for each in page.document.get("member", [])]

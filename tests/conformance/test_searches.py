@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from rdflib import URIRef
 from rdflib.compare import isomorphic
 
 from ldes_server.definition import ByProperty, ByTile, ByTime, Nested, ViewDefinition
@@ -216,6 +217,16 @@ def test_a_search_is_spelled_in_one_way(site: Views) -> None:
     assert answer.headers["location"] == f"{site.base}/{NAME}/by-tile?z=8&x=130&y=85"
 
 
+def test_http_18_an_answer_is_about_the_address_asked(site: Views) -> None:
+    """HTTP-18, TREE-11: a time with its colons escaped, as templates are filled in, is redirected to what the page calls itself."""
+    escaped = site.get(f"/{NAME}/by-hour?at=2026-11-23T08%3A00%3A00%2b01%3A00", "text/turtle")
+    assert escaped.status == 308
+    answer = site.get(escaped.headers["location"], "text/turtle")
+    assert (answer.status, answer.url) == (200, f"{site.base}/{NAME}/by-hour?at=2026-11-23T08:00:00%2B01:00")
+    subjects = {str(subject) for subject in answer.graph().subjects(URIRef(f"{TREE}relation"))}
+    assert subjects == {answer.url}
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -251,6 +262,7 @@ def test_a_search_has_no_plain_form(site: Views) -> None:
     assert "text/turtle" in json.loads(answer.body)["near"]
 
 
+@pytest.mark.usefixtures("everything")
 def test_a_search_sees_what_came_since(site: Views) -> None:
     """An answer that was given before shows a new bucket as soon as it has members, and leads to nothing that is not there."""
     address = f"/{NAME}/by-hour?at=2026-11-24T12:30:00Z"

@@ -27,7 +27,7 @@ from ldes_server.postgres_store import PostgresStore
 from streams.postgres_log import PostgresLog
 from streams.record import Payload, raw_topic
 from tests.conformance.kit import LDES, TREE, Site, extract, make_stream, members_of
-from tests.integration.test_posting import STREAM, OpenSite, lines, member, results
+from tests.support.open_site import STREAM, OpenSite, lines, member, results
 from tests.unit.ingest.test_versions import snapshot
 from tests.unit.ingest.workbench import GARAGES, RECEIVED, pilot
 from vocab.model import load_model

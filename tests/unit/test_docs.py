@@ -24,6 +24,7 @@ from ingest.schema import source_schema
 from ingest.source import load_source
 from smartflanders import reference
 from smartflanders.cli import main, parser
+from smartflanders.reference_input import BAD_INPUT
 from streams.errors import ConfigError
 from streams.record import Payload, Reason
 from streams.settings import SETTINGS
@@ -285,6 +286,17 @@ def test_the_faulty_file_of_the_page_is_told_off_as_printed(tmp_path: Path) -> N
         load_source(file)
     told = str(error.value).replace(str(file), "deploy/pilots/halle/parking/parkings.yaml")
     assert told + "\n" == marked(ADD, "faults")[0]
+
+
+def test_the_tests_of_bad_input_exist() -> None:
+    """Every row of the table of bad input names a test that there is."""
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert len(BAD_INPUT) > 10
+    assert {test for _, _, test in BAD_INPUT} <= defined
 
 
 # --- follow a feed --------------------------------------------------------------------------------------------------

@@ -16,7 +16,16 @@ from tests.unit.vocab.oracle import exact_literals
 from vocab.errors import DocumentError, MissingContextError, TooManyError
 from vocab.literals import fault_of
 from vocab.model import Model, load_model, model_names
-from vocab.submission import MOST_MEMBERS, Candidate, read_submission, state_to_version, validate
+from vocab.submission import (
+    MOST_MEMBERS,
+    MOST_ODD,
+    MOST_STATEMENTS,
+    MOST_VALUES,
+    Candidate,
+    read_submission,
+    state_to_version,
+    validate,
+)
 from vocab.terms import XSD
 
 PARKING = load_model("parking")
@@ -186,6 +195,23 @@ def test_a_document_may_have_so_many_members_and_no_more() -> None:
         read("\n".join(lines).encode(), "application/n-triples")
 
 
+def test_a_document_has_bounds_of_its_own() -> None:
+    """Statements and values are counted as they are read, whoever they belong to, so that memory is bounded."""
+    many = b"".join(b"<e:%d> <e:b> <e:c> .\n" % number for number in range(MOST_STATEMENTS + 1))
+    with pytest.raises(TooManyError, match="500,000 statements"):
+        read(many, "application/n-triples")
+    with pytest.raises(TooManyError, match="300,000 values"):
+        read(b"[%s]" % b",".join([b"0"] * (MOST_VALUES + 1)), "application/ld+json")
+
+
+def test_what_hangs_on_nothing_is_told_so_many_times() -> None:
+    """A hundred nodes that belong to no member are named, and the others counted."""
+    odd = "".join(f"e:o{number} dcterms:title 'x' ." for number in range(MOST_ODD + 7))
+    found = read(f"{GOOD} . {odd}")
+    assert len(found) == 1 + MOST_ODD + 1
+    assert "7 more nodes belong to no member" in found[-1].faults[0]
+
+
 def test_each_finding_stands_beside_its_member() -> None:
     """Among many, the shape's findings are told of the members they are about, whatever node they are on."""
     bodies = {f"https://e.example/{number}": example(PARKING) for number in range(7)}
@@ -227,6 +253,16 @@ def test_each_finding_stands_beside_its_member() -> None:
         ("INF", "double", True),
         ("inf", "double", False),
         ("yes", "boolean", False),
+        ("2026-11-23T20:00Z", "dateTime", False),
+        ("2026-11-23T20:00:60Z", "dateTime", False),
+        ("2026-11-23", "dateTime", False),
+        ("20261123T200044Z", "dateTime", False),
+        (" 2026-11-23T20:00:44Z", "dateTime", False),
+        ("2026-11-23T20:00:44Z\n", "dateTime", False),
+        ("\u0662026-11-23T20:00:44Z", "dateTime", False),
+        ("\u0661\u0662", "integer", False),
+        ("\u0661.5", "decimal", False),
+        ("\u0661e3", "double", False),
     ],
 )
 def test_lexical_forms(text: str, kind: str, *, valid: bool) -> None:

@@ -213,7 +213,13 @@ def test_endless_chains_are_members_too() -> None:
     chain = "".join(f"_:n{number} ex:next _:n{number + 1} .\n" for number in range(2000))
     member = extract(read(f"<m> ex:next _:n0 .\n{chain}"), f"{BASE}m")
     line = json.dumps(expanded(member))
-    assert canonical(jsonld.to_rdf(json.loads(line), {"format": "application/n-quads"})).count("ns#next") == 2001
+    again = parse(line.encode(), format=RdfFormat.JSON_LD)
+    # A chain of 2001 steps: each node is named once as what follows, and all but the last go on.
+    steps = {str(quad.subject): str(quad.object) for quad in again}
+    node, length = f"<{BASE}m>", 0
+    while node in steps:
+        node, length = steps[node], length + 1
+    assert length == len(steps) == 2001
 
 
 def test_shapes_and_paths_that_multiply_end() -> None:
@@ -229,7 +235,7 @@ def test_shapes_and_paths_that_multiply_end() -> None:
         lists += f"<l{number}> rdf:first <l{number - 1}> ; rdf:rest <r{number}> .\n"
         lists += f"<r{number}> rdf:first <l{number - 1}> ; rdf:rest rdf:nil .\n"
     data = read(f"<feed> tree:shape <s0> .\n{shapes}{lists}")
-    assert describe(data, f"{BASE}feed", BASE, ()).one_value(predicate("https://example.org/ns#p3"))
+    assert describe(data, f"{BASE}feed", BASE, ()).one_value(predicate("https://example.org/ns#p0"))
     assert read_path(data, NamedNode(f"{BASE}l3")) is not None
     assert read_path(data, NamedNode(f"{BASE}l11")) is None
 
