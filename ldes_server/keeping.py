@@ -121,14 +121,19 @@ async def _shrink(stream: str, store: Keeper, policies: dict[str, Retention], *,
         outside = await store.keeping.outside(stream, window, start=holding.dense)
         if holding.view == VIEW and not policy.by_version and not holding.survivors:
             await store.keeping.unlink(stream, leaf_edge(outside, edges), now=now)
-        elif is_due(holding, edges, outside=outside, versions=await _versions(stream, store, policy)):
+        elif is_due(holding, edges, outside=outside, versions=await _versions(stream, store, policy, outside)):
             await store.builds.shrink(stream, holding.view)
             _log.info("view is built anew without what need not be kept", stream=stream, view=holding.view)
 
 
-async def _versions(stream: str, store: Keeper, policy: Retention) -> int:
-    """Return how many members a policy can keep for their version, at most."""
-    return (policy.versions or 0) * await store.keeping.entities(stream) if policy.by_version else 0
+async def _versions(stream: str, store: Keeper, policy: Retention, outside: int) -> int:
+    """Return how many members before a number a policy can keep for their version, at most, deletions aside."""
+    if policy.versions is None:
+        return 1 if policy.by_version else 0
+    # The newest one of an entity is there where it is; of the others nobody knows.
+    before = outside if policy.versions == 1 else 2**63 - 1
+    found = policy.versions * await store.keeping.entities(stream, before=before)
+    return found if policy.deleted_for is None else max(1, found)
 
 
 async def _sweep(stream: str, store: Keeper, *, now: datetime, pace: Pace, stop: asyncio.Event) -> None:

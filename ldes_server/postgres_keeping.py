@@ -72,10 +72,10 @@ class Keeping:
         async with self._database.connection(f"holdings of {stream}") as connection:
             return [Holding(**row) for row in await connection.fetch(QUERIES["holdings"], stream)]
 
-    async def entities(self, stream: str) -> int:
-        """Count the entities of the stream."""
+    async def entities(self, stream: str, *, before: int) -> int:
+        """Count the entities of the stream whose newest member is before a number."""
         async with self._database.connection(f"entities of {stream}") as connection:
-            return int(await connection.fetchval(QUERIES["entities"], stream))
+            return int(await connection.fetchval(QUERIES["entities"], stream, before))
 
     async def outside(self, stream: str, window: datetime | None, *, start: int) -> int:
         """Return the first of the members from `start` on, all of which are stored, that was published in a window.

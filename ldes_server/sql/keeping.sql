@@ -137,8 +137,8 @@ FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream
 WHERE s.name = $1 AND v.state = 'live'
 
 -- name: entities
--- How many entities a stream has.
-SELECT count(*) FROM ldes.latest WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+-- How many entities a stream has whose newest member is before a number.
+SELECT count(*) FROM ldes.latest WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence < $2
 
 -- name: policy
 -- What a view keeps.
