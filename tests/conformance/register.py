@@ -27,7 +27,6 @@ KINDS = {
     "consumer": "not applicable: binds consumers",
     "not applicable": "not applicable",
     "not followed": "not followed",
-    "not yet": "not met yet",
 }
 _CITED = re.compile(r"((?:[A-Z]+-\d\d)(?:, [A-Z]+-\d\d)*): ")
 _AREAS = {
