@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from random import Random
 
 import pytest
 from pyoxigraph import Literal, NamedNode
 
 from ldes_server.keeping import declare
+from ldes_server.model import GENERATED_AT, VERSION_OF
 from ldes_server.retention import BUFFER, Retention
 from smartflanders.embedded import EmbeddedPostgres
+from streams.record import format_time
+from tests.conformance.asking import Between, Question, Starting, answers, follows
 from tests.conformance.city import NAME as CITY
 from tests.conformance.comparing import satisfies, span
 from tests.conformance.conftest import database_of_site
@@ -33,6 +37,9 @@ POLICIES = (
     Retention(full_log=HOUR, versions=2, version_for=timedelta(hours=2, minutes=30)),
     Retention(versions=1),
 )
+OBSERVED = "http://www.w3.org/ns/sosa/resultTime"
+LABEL = ("http://schema.mobivoc.org/#operatedBy", "http://www.w3.org/2000/01/rdf-schema#label")
+# A reader sees news within a second (HTTP-09).
 NEWS = 1.1
 
 
@@ -185,6 +192,27 @@ def assert_true(tree: Tree) -> None:
                 assert any(satisfies(value, bound) for value in values)
 
 
+def assert_pruned_soundly(kept: Keeping, tree: Tree, chance: Random) -> None:
+    """Whether a reader who leaves out pages of this very moment finds what one who reads all of them finds."""
+    for _ in range(8):
+        times = [MORNING + timedelta(minutes=chance.randrange(-60, 420)) for _ in range(2)]
+        low, high = (Literal(format_time(each), datatype=NamedNode(f"{XSD}dateTime")) for each in sorted(times))
+        garage = NamedNode(f"{kept.base}/{NAME}/entities/{chance.randrange(GARAGES)}")
+        asked: list[Question] = [
+            (Between(path=(chance.choice([GENERATED_AT, OBSERVED]),), low=low, high=high),),
+            (Starting(path=LABEL, prefix=chance.choice(["I", "Indigo", "Mob", "X"])),),
+            (Between(path=(VERSION_OF,), low=garage, high=garage), Between(path=(OBSERVED,), low=low, high=high)),
+        ]
+        for question in asked:
+            view, page = tree.root.rsplit("/", 1)[1], lambda url, _: tree.pages[url]
+            pruned = walk(kept, NAME, view, page=page, follow=lambda link, asked=question: follows(asked, link))  # type: ignore[misc]
+            found = [
+                {member for member, page in each.members.items() if answers(question, member, page)}
+                for each in (pruned, tree)
+            ]
+            assert found[0] == found[1]
+
+
 @pytest.fixture
 def kept(database_url: str, request: pytest.FixtureRequest) -> Iterator[Keeping]:
     """Run a site whose history and two views have one policy."""
@@ -200,7 +228,7 @@ def test_ret_11_what_is_promised_is_there(kept: Keeping) -> None:
     policy = kept.stream.retention
     assert policy is not None
     final: dict[str, bytes] = {}
-    sizes = []
+    sizes, chance = [], Random(11)
     for hour in range(1, 7):
         kept.publish(30)
         kept.pass_time(HOUR)
@@ -213,12 +241,13 @@ def test_ret_11_what_is_promised_is_there(kept: Keeping) -> None:
             # Clocks differ, so a little more is there than the policy says.
             assert keeps(policy, kept.clock() - BUFFER, 30 * hour) <= found
             assert_true(tree)
+            assert_pruned_soundly(kept, tree, chance)
             for page in tree.pages.values():
                 assert final.setdefault(page.url, page.answer.body) == page.answer.body
                 if not page.final:
                     del final[page.url]
             sizes.append(len(found))
-    # More than half of what the policy does not keep has left: pages leave whole, and views when it is worth it.
+    # The rest does leave: pages of the history as a whole, those of views when it is worth building them anew.
     assert min(sizes[-3:]) < 30 * 6
     gone = {url for url in final if status(url) == 410}
     assert gone
