@@ -77,7 +77,8 @@ async def fill_chunk(stream: str, build: ViewState, builds: ViewBuilds) -> ViewS
     """Place the next chunk of members in a build, and return its state; None when it needs no more."""
     filled = await builds.fill(stream, build.id, limit=CHUNK)
     if filled is not None:
-        VIEW_LEFT.labels(stream=stream, view=build.name).set(filled.count - filled.placed)
+        left = 0 if filled.state == "live" else filled.count - filled.placed
+        VIEW_LEFT.labels(stream=stream, view=build.name).set(left)
         if filled.state == "live":
             _log.info("view live", stream=stream, view=build.name, build=build.build, members=filled.placed)
     # Others in this thread have their turn, however fast the database answers.

@@ -140,6 +140,8 @@ def _versions(node: Node | None, scope: _Scope) -> dict[str, bool]:
         return {}
     said: dict[str, bool] = {}
     for key, value in node.items():
+        if key not in VERSIONS:
+            continue  # told already
         if not isinstance(value.value, bool):
             scope.faults.add(value.line, f"{key} is {value.described}", f"write {key}: true or false")
         said[key] = value.value is True

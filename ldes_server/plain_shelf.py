@@ -50,7 +50,9 @@ class PlainShelf:
         if view.begins_before(page_id, self._shelf.gone(name)):
             return Missing.GONE
         if page_id.level != 0:
-            first = _first_leaf(view, page_id)
+            # What is kept of older members is read first: its last page leads on to the oldest leaf.
+            older = await self._shelf.first_older(name) if page_id.is_root else None
+            first = older or _first_leaf(view, page_id)
             frame = self._shelf.frames[name]
             return plain_address(first, PLAIN[variant.media], frame=frame) if first else Missing.GONE
         if view.is_final(page_id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ldes_server.links import plain_address, walk_links
+from ldes_server.log_view import VIEW
 from ldes_server.model import Leaf, PageId, Stream
 from ldes_server.negotiate import PLAIN, PlainForm
 from ldes_server.page_query import is_within
@@ -24,7 +25,7 @@ class PlainViews:
     async def page(self, name: str, page_id: PageId, variant: Variant, within: str) -> Ready | str | Missing:
         """Hand out a page of members, or the address that another page leads to."""
         shelf, stream = self._shelf, self._shelf.streams[name]
-        version = await shelf.version(name)
+        version, gone = await shelf.version(name), shelf.gone(name)
         if await shelf.is_gone(name, page_id):
             return Missing.GONE
         key = (page_id.path(name), "plain", within, variant)
@@ -35,20 +36,31 @@ class PlainViews:
             if isinstance(found, Ready):
                 shelf.current.put(key, version, found)
             return found
-        if (kept := await self._kept(name, page_id, variant)) is not None:
-            return self._final(stream, page_id, variant, kept, within)
-        leaf = await shelf.store.leaf(stream, page_id)
-        if leaf is None:
-            return await shelf.missing(name, page_id)
-        onward = leaf.onward.path(name) if leaf.onward else ""
-        body = render_plain(leaf.page.members, PLAIN[variant.media], frame=shelf.frames[name])
-        if leaf.page.final and leaf.settled:
+        kept = await self._kept(name, page_id, variant)
+        if kept is None:
+            leaf = await shelf.store.leaf(stream, page_id)
+            if leaf is None:
+                return await shelf.missing(name, page_id)
+            onward = leaf.onward.path(name) if leaf.onward else await self._after_older(stream, page_id)
+            body = render_plain(leaf.page.members, PLAIN[variant.media], frame=shelf.frames[name])
+            if not (leaf.page.final and leaf.settled):
+                links = self._links(stream, page_id, variant, onward, within)
+                ready = make_ready(body, variant, cache_control=mutable(stream.max_age), extra=links)
+                shelf.current.put(key, version, ready)
+                return ready
             kept = await self._keep(name, leaf, variant, onward.encode() + b"\n" + body)
-            return self._final(stream, page_id, variant, kept, within)
-        links = self._links(stream, page_id, variant, onward, within)
-        ready = make_ready(body, variant, cache_control=mutable(stream.max_age), extra=links)
-        shelf.current.put(key, version, ready)
+        ready = self._final(stream, page_id, variant, kept, within)
+        if not within:
+            query = f"?format={PLAIN[variant.media].value}" if variant.named else ""
+            shelf.keep_ready(name, f"{page_id.path(name)}{query}".encode(), variant, ready, gone=gone)
         return ready
+
+    async def _after_older(self, stream: Stream, page_id: PageId) -> str:
+        """Return the path of the history's oldest leaf behind the last page of what is kept of older members."""
+        if page_id.view != VIEW:
+            return ""
+        head = await self._shelf.head(stream.name)
+        return PageId(level=0, index=head.first // stream.page_size).path(stream.name)
 
     async def _start(self, stream: Stream, page_id: PageId, variant: Variant) -> Ready | str | Missing:
         """Return the address of the first page at or below a node; an empty page for a view without members."""
@@ -66,11 +78,7 @@ class PlainViews:
     def _final(self, stream: Stream, leaf: PageId, variant: Variant, kept: bytes, within: str) -> Ready:
         onward, _, body = kept.partition(b"\n")
         links = self._links(stream, leaf, variant, onward.decode(), within)
-        ready = make_ready(body, variant, cache_control=FOR_EVER, extra=links)
-        if not within:
-            path = leaf.path(stream.name) + (f"?format={PLAIN[variant.media].value}" if variant.named else "")
-            self._shelf.cache.put(path.encode(), variant, ready)
-        return ready
+        return make_ready(body, variant, cache_control=FOR_EVER, extra=links)
 
     def _links(
         self, stream: Stream, leaf: PageId, variant: Variant, onward: str, within: str

@@ -16,8 +16,11 @@ DEFINITION = definition_text(ByLatest())
 
 
 async def number_new(connection: Any, stream: int, since: int) -> None:
-    """Number the entities that appeared with the members from `since` on, in the transaction that publishes them."""
-    await connection.execute(QUERIES["number_new"], stream, since)
+    """Number the entities that appeared with the members from `since` on, in the transaction that publishes them.
+
+    Nothing where the stream has no such view that is live.
+    """
+    await connection.execute(QUERIES["number_new"], stream, since, DEFINITION)
 
 
 async def number_some(connection: Any, stream: int, *, limit: int) -> bool:

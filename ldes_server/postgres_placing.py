@@ -14,7 +14,7 @@ from ldes_server.fragmentations.kept import DEFINITION as KEPT
 from ldes_server.fragmentations.kept import KeptFragmentation
 from ldes_server.model import Fragmentation, Published, Stream
 from ldes_server.placing import Held, NewBucket, Placement, Run, Touched, settle, touch
-from ldes_server.postgres_newest import DEFINITION, number_new
+from ldes_server.postgres_newest import DEFINITION
 from streams.errors import StoreError
 from streams.metrics import VIEW_PLACES
 from streams.queries import load_queries
@@ -66,9 +66,8 @@ class Placer:
 
         """
         live = [Build(**row) for row in await connection.fetch(QUERIES["live_views"], number)]
-        if any(build.definition == DEFINITION for build in live):
-            await number_new(connection, number, members[0].sequence)
-            live = [build for build in live if build.definition != DEFINITION]
+        # What is newest is no place: the store knows it already (postgres_newest.py).
+        live = [build for build in live if build.definition != DEFINITION]
         if not live:
             return
         bodies = bodies or [orjson.loads(member.body) for member in members]

@@ -15,6 +15,7 @@ from ldes_server.log_view import VIEW, leaf
 from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_keeping import Keeping
+from ldes_server.postgres_newest import number_new
 from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
@@ -123,7 +124,8 @@ class PostgresStore:
             _refuse_other_base(stream, stored=head_of(row), base=placed.base)
             if placed.members:
                 await copy_members(connection, row["id"], placed.members)
-                await connection.execute(QUERIES["newest"], row["id"], placed.members[0].sequence)
+                if await connection.fetchval(QUERIES["newest"], row["id"], placed.members[0].sequence):
+                    await number_new(connection, row["id"], placed.members[0].sequence)
                 await self._placer.publish(connection, stream, row["id"], placed.members, placed.bodies)
                 await connection.execute(QUERIES["announce"], stream)
             head = placed.head

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from ldes_server.current import Current
+from ldes_server.fragmentations.kept import BUCKET
 from ldes_server.hypermedia import describe
 from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
@@ -243,8 +244,13 @@ class Shelf:
 
     async def has_older(self, name: str) -> bool:
         """Whether the history has members of before its oldest leaf, which it kept for their version."""
-        states = (await self._views_at(self.streams[name], await self.head(name))).states
-        return any(state.name == VIEW and state.state == "live" and state.buckets > 1 for state in states.values())
+        return await self.first_older(name) is not None
+
+    async def first_older(self, name: str) -> PageId | None:
+        """Return the first page of the members of before the history's oldest leaf; None where there are none."""
+        states = (await self._views_at(self.streams[name], await self.head(name))).states.values()
+        kept = (each for each in states if each.name == VIEW and each.state == "live" and each.buckets > 1)
+        return next((PageId(build=each.build, bucket=BUCKET, level=0) for each in kept), None)
 
     async def member(self, name: str, member_id: str, variant: Variant) -> Ready | Missing:
         """Hand out one member; `member_id` as in `Member.id`, the path below the public address."""

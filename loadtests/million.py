@@ -141,10 +141,19 @@ class Scenario:
         return meter.measured, read
 
     async def sizes(self) -> Sizes:
-        """Ask the doctor what the stream takes on the disk."""
+        """Ask the doctor what the stream takes on the disk.
+
+        Raises:
+            RuntimeError: it cannot tell, since the code was changed beneath the run.
+
+        """
         folder = self._folder / "database"
         patient = Patient(plan=self._plan, settings=load_settings({}), dsn=self._stand.dsn, folder=folder)
-        return next(each.sizes for each in (await examine(patient)).streams if each.name == STREAM)
+        facts = await examine(patient)
+        found = [each.sizes for each in facts.streams if each.name == STREAM]
+        if not found:
+            raise RuntimeError(f"the doctor does not know the stream: {[problem.what for problem in facts.problems]}")
+        return found[0]
 
     async def replicate(self, view: str) -> tuple[Measured, dict[str, Any]]:
         """Let a client in a process of its own read a view to its end, and check that it has every member.

@@ -103,6 +103,7 @@ async def _streams(
             newest=row["newest"],
             sizes=replace(sizes[name], log=_logged(name, sources, topics)),
             every=_expected(sources),
+            kept=_kept(patient, name),
             planned=name == FEED_NAME or any(stream.name == name for stream in patient.plan.streams),
         )
 
@@ -110,6 +111,21 @@ async def _streams(
 async def _published(store: PostgresStore, stream: str, count: int, *, since: datetime) -> int:
     first = await store.since(stream, since)
     return 0 if first is None else count - first
+
+
+def _kept(patient: Patient, name: str) -> timedelta | None:
+    """Say for how long the stream's policies keep all of its members on the disk; None for ever.
+
+    A policy that counts versions keeps as many members as there are entities: it is taken to keep everything, which is
+    the safe side of a forecast.
+    """
+    stream = next((each for each in patient.plan.streams if each.name == name), None)
+    if stream is None:
+        return None
+    times = [None if policy is None else policy.full_log for policy in stream.policies.values()]
+    known = [time for time in times if time is not None]
+    # What is no longer linked is handed out for a while.
+    return max(known) + patient.settings.view_grace if len(known) == len(times) else None
 
 
 def _expected(sources: Iterable[Source]) -> timedelta | None:
@@ -134,9 +150,9 @@ async def _sizes(database: Database, streams: Sequence[Any]) -> Mapping[str, Siz
     widths = {row["name"]: members[row["name"]] * row["width"] for row in streams}
     shares = {
         "rows": _shared(tables["members"]["rows"], widths),
-        "indexes": _shared(tables["members"]["indexes"] + _whole(tables, "latest", "extents"), members),
+        "indexes": _shared(tables["members"]["indexes"] + _whole(tables, "latest", "extents", "dropped"), members),
         "pages": _shared(_whole(tables, "kept_pages"), {name: pages.get(name, 0) for name in names}),
-        "places": _shared(_whole(tables, "places"), _summed(names, views, "places")),
+        "places": _shared(_whole(tables, "places", "survivors"), _summed(names, views, "places")),
         "buckets": _shared(_whole(tables, "buckets"), _summed(names, views, "buckets")),
     }
     return {

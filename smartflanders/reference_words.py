@@ -260,7 +260,8 @@ all the time; they are in the catalogue only and make no activity.
 Pages of every view and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
 and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
-`first` and `last` but no `next`: poll that one. In the other views the walk is depth first: a bucket's own pages, oldest first,
+`first` and `last` but no `next`: poll that one. Where the history keeps versions of before its oldest leaf, the root leads to
+these first. In the other views the walk is depth first: a bucket's own pages, oldest first,
 then the buckets below it in the order in which they came into being. Roots, nodes and groups answer 303 to the first page at
 or below them. From a root the walk is the whole view, from a node only its bucket: `?within=2026.11.23&format=csv` stays in
 `2026.11.23`. A page without `next` is the end of the walk; `first` leads back to where it began. A member with several values is
@@ -295,7 +296,7 @@ and the texts as they are.
 
 `/{{stream}}?since=2026-11-23T08:00:00Z` leads to the page with the first member published then or later, `?at=` to the page with
 the last one published until then, `?since=1234` to the page with that `sequence`. A place that is not published yet leads to
-the root, one that is no longer kept to the oldest page. The root offers `?at=` as a search form (`tree:search`).
+the root, one that is no longer kept to the oldest page, or to the root where that links older members. The root offers `?at=` as a search form (`tree:search`).
 
 The root of a view by time offers `?at=`, of a view by tile `?z=&x=&y=`, a slippy tile of any zoom (`y` counts from the north). The
 answer, 200, is a page of links into the view from which every member that satisfies the form is reached, and few others:
@@ -320,7 +321,7 @@ members are that say no time or no place, or one that no relation can tell.
 | 400 | a parameter that does not exist here, has two values, or a value that is not of its form; the answer names it |
 | 404 | no such address; the answer names those that come near |
 | 406 | none of the forms you accept exists; the answer lists those that do |
-| 410 | the page is no longer kept |
+| 410 | the page or member is no longer kept, or the view no longer there |
 | 503 | the database does not answer, or too many requests are in work: ask again |
 
 A refusal is `application/problem+json`: `title`, `status`, `detail` (what happened) and `fix` (what to do).

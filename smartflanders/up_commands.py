@@ -74,6 +74,7 @@ def _add_simulate(verbs: Verbs) -> None:
     parser.add_argument("--speed", type=_positive, default=1.0, help="simulated time per real time (default 1)")
     parser.add_argument("--start", type=_time, help="the city's time at the epoch (RFC 3339)")
     parser.add_argument("--epoch", type=_time, help="the real time that --start belongs to (default: now)")
+    parser.add_argument("--patient", action="store_true", help="let time stand at --start until somebody asks")
     parser.add_argument(
         "--fault", type=_fault, action="append", default=[], metavar="NAME[:SHARE]", help="misbehave; repeatable"
     )
@@ -140,6 +141,7 @@ async def _simulate(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
         speed=arguments.speed,
         start=arguments.start,
         epoch=arguments.epoch,
+        patient=arguments.patient,
         faults=tuple(arguments.fault),
         ledger=arguments.ledger,
     )

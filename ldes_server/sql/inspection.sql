@@ -1,11 +1,12 @@
 -- Looking at the store from outside, for `smartflanders doctor`: nothing here writes or locks.
 
 -- name: inspected_streams
--- Every stream with what it holds: the publication times at both ends, and the bytes of a row, of its newest ones.
+-- Every stream with what it holds: the publication times at both ends of its history (older members that are kept for
+-- their version left out), and the bytes of a row, of its newest ones.
 SELECT s.name, s.dropped, s.count, s.published_at AS newest, oldest.published_at AS oldest, coalesce(sample.width, 0) AS width
 FROM ldes.streams AS s
 LEFT JOIN LATERAL (
-    SELECT published_at FROM ldes.members WHERE stream = s.id ORDER BY sequence LIMIT 1
+    SELECT published_at FROM ldes.members WHERE stream = s.id AND sequence >= s.first ORDER BY sequence LIMIT 1
 ) AS oldest ON true
 LEFT JOIN LATERAL (
     SELECT avg(pg_column_size(recent.*))::float8 AS width

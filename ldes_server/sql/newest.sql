@@ -1,8 +1,8 @@
 -- The view of newest versions: each query under its name, with what it promises.
 
 -- name: number_new
--- Give numbers to the entities of the members from a sequence number on that have none, in the order of their members. The
--- caller holds the stream's lock.
+-- Give numbers to the entities of the members from a sequence number on that have none, in the order of their members,
+-- where the stream has a live view with this definition. The caller holds the stream's lock.
 UPDATE ldes.latest AS held SET number = fresh.number
 FROM (
     SELECT entity, coalesce((SELECT max(number) FROM ldes.latest WHERE stream = $1 AND number IS NOT NULL) + 1, 0)
@@ -14,6 +14,7 @@ FROM (
     WHERE known.stream = $1 AND known.number IS NULL
 ) AS fresh
 WHERE held.stream = $1 AND held.entity = fresh.entity
+    AND EXISTS (SELECT FROM ldes.views WHERE stream = $1 AND state = 'live' AND definition = $3)
 
 -- name: number_some
 -- Give numbers to some of the entities that have none, those whose newest members are oldest first; returns how many. The

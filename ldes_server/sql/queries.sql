@@ -25,17 +25,22 @@ SELECT id, count, published_at, position, first, views, gone FROM ldes.streams W
 -- name: newest
 -- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to
 -- the higher sequence number. Read back from the rows just copied: two thirds of the time of sending them as arrays.
-INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude, deleted)
-SELECT stream, entity, sequence, observed_at, longitude, latitude, deleted
-FROM (
-    SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at, longitude, latitude, deleted FROM ldes.members
-    WHERE stream = $1 AND sequence >= $2
-    ORDER BY entity, observed_at DESC, sequence DESC
-) AS offered
-ON CONFLICT (stream, entity) DO UPDATE SET
-    sequence = excluded.sequence, observed_at = excluded.observed_at,
-    longitude = excluded.longitude, latitude = excluded.latitude, deleted = excluded.deleted
-WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
+-- Returns whether entities have appeared (a row that is new was deleted by nobody).
+WITH offered AS (
+    INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude, deleted)
+    SELECT stream, entity, sequence, observed_at, longitude, latitude, deleted
+    FROM (
+        SELECT DISTINCT ON (entity) stream, entity, sequence, observed_at, longitude, latitude, deleted FROM ldes.members
+        WHERE stream = $1 AND sequence >= $2
+        ORDER BY entity, observed_at DESC, sequence DESC
+    ) AS newest
+    ON CONFLICT (stream, entity) DO UPDATE SET
+        sequence = excluded.sequence, observed_at = excluded.observed_at,
+        longitude = excluded.longitude, latitude = excluded.latitude, deleted = excluded.deleted
+    WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
+    RETURNING held.xmax = 0 AS appeared
+)
+SELECT coalesce(bool_or(appeared), false) FROM offered
 
 -- name: advance
 -- Move the head and the log position of the locked stream.

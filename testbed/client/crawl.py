@@ -13,7 +13,7 @@ import orjson
 
 from streams.errors import FeedError
 from testbed.client.description import Description
-from testbed.client.extraction import Member, extract
+from testbed.client.extraction import extract
 from testbed.client.fetching import InterruptedWaitError
 from testbed.client.hypermedia import Page, Relation, read_page
 from testbed.client.lines import expanded, nquads, written_members
@@ -29,6 +29,8 @@ from testbed.client.waiting import Waiting
 _SAVE_EVERY = 1.0
 # Pages that are fetched or held beside the one that is read.
 _AHEAD = 4
+# A feed with one fault per page is not worth a million sentences.
+_MOST_NOTES = 100
 # Members are forgotten by the tenth of a million, since each time looks at all of them.
 _SLACK = 1.1
 
@@ -102,7 +104,7 @@ class Crawl:
         try:
             await self._walk(stop)
         finally:
-            if not stop.is_set() and not self._queue and not self._flights:
+            if not self._queue and not self._flights:
                 self._write(until=None)
                 self._close_by_bound()
             self._save(writing=0)
@@ -198,6 +200,9 @@ class Crawl:
             if known is not None:
                 if known[0] in self._state.ancestors(page.id):
                     self._note(f"{found.url} links {node}, which is above it: the feed goes in a circle (TREE-21)")
+                elif known[1] == page.id:
+                    # The bound of a page that grows may grow with it; an old one would close it too early.
+                    self._state.bound(known[0], self._order.upper(relations, page.upper))
                 continue
             if self._wish.query.prunes(relations, self._about):
                 continue
@@ -237,24 +242,23 @@ class Crawl:
             self._read += 1
             if at is not None and (self._newest is None or at > self._newest):
                 self._newest = at
-            if (line := written.get(iri)) is None or self._looks_inside:
-                member = extract(found.data, iri)
-                if not member.data.quads:
-                    self._note(f"{found.url} says nothing of its member {iri} (LDES-14)")
-                if not self._wish.query.matches(iri, member.data, self._about):
-                    continue
-                line = self._line(member) if line is None else line + b"\n"
-            else:
-                line += b"\n"
-            key = self._order.key(iri, found.data, found.url) if self._wish.ordered else None
-            self._waiting.add(page.id, key, (name, at, line))
+            line = self._line(iri, found, written.get(iri))
+            if line is not None:
+                key = self._order.key(iri, found.data, found.url) if self._wish.ordered else None
+                self._waiting.add(page.id, key, (name, at, line))
 
-    @property
-    def _looks_inside(self) -> bool:
-        return bool(self._wish.query.conditions)
-
-    def _line(self, member: Member) -> bytes:
-        return nquads(member) if self._wish.format is Format.NQUADS else orjson.dumps(expanded(member)) + b"\n"
+    def _line(self, iri: str, found: Page, written: bytes | None) -> bytes | None:
+        """Return a member's line, None for one that is not wanted; it is taken apart only where that is needed."""
+        if written is not None and not self._wish.query.conditions:
+            return written + b"\n"
+        member = extract(found.data, iri)
+        if not member.data.quads:
+            self._note(f"{found.url} says nothing of its member {iri} (LDES-14)")
+        if not self._wish.query.matches(iri, member.data, self._about):
+            return None
+        if self._wish.format is Format.NQUADS:
+            return nquads(member)
+        return (orjson.dumps(expanded(member)) if written is None else written) + b"\n"
 
     def _is_forgotten(self, at: Fraction | None) -> bool:
         number = nanoseconds(at)
@@ -294,7 +298,9 @@ class Crawl:
     def _forget(self) -> None:
         if self._state.remembered <= self._reader.fetcher.limits.remembered * _SLACK or self._newest is None:
             return
-        times = [page.lower.time for page in self._state.pages() if page.stage is Stage.WAITING]
+        # What is not taken or not written yet, pages included that are only looked at again.
+        unread = [*self._open(), *(page for page in self._state.pages() if page.stage is Stage.WAITING)]
+        times = [*(page.lower.time for page in unread), *self._waiting.times()]
         if any(time is None for time in times):
             return
         horizon = nanoseconds(min([self._newest, *(time for time in times if time is not None)]))
@@ -304,7 +310,7 @@ class Crawl:
             self._state.note(forgotten=horizon)
 
     def _note(self, *notes: str) -> None:
-        for note in notes:
+        for note in notes[: _MOST_NOTES - len(self.notes)]:
             self.notes.setdefault(note)
 
 

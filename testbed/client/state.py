@@ -114,10 +114,14 @@ class State:
                 upper=Fraction(row[8]) if row[8] else None,
             )
 
-    def known(self, url: str) -> tuple[int, int | None] | None:
-        """Return the number of a page and that of the page it was found on; None for a new address."""
-        row: tuple[int, int | None] | None = self._base.execute(self._sql["known"], (url,)).fetchone()
+    def known(self, url: str) -> tuple[int, int | None, str] | None:
+        """Return the number of a page, that of the page it was found on, and its upper bound; None for a new address."""
+        row: tuple[int, int | None, str] | None = self._base.execute(self._sql["known"], (url,)).fetchone()
         return row
+
+    def bound(self, page: int, upper: Fraction | None) -> None:
+        """Remember another upper bound of a page."""
+        self._base.execute(self._sql["set_upper"], (_text(upper), page))
 
     def ancestors(self, number: int | None) -> Iterator[int]:
         """Give the numbers of a page and of those above it."""
@@ -128,8 +132,7 @@ class State:
 
     def add(self, page: Known) -> Known:
         """Remember a page that is new; its number is given."""
-        upper = "" if page.upper is None else str(page.upper)
-        row = (page.url, page.parent, page.depth, page.remaining, page.lower.dump(), upper)
+        row = (page.url, page.parent, page.depth, page.remaining, page.lower.dump(), _text(page.upper))
         number = self._base.execute(self._sql["add_page"], row).lastrowid
         assert number is not None
         return Known(
@@ -158,6 +161,10 @@ class State:
     def forget(self, before: int) -> None:
         """Forget the members that were published before a moment, in nanoseconds."""
         self.remembered -= self._base.execute(self._sql["forget"], (before,)).rowcount
+
+
+def _text(upper: Fraction | None) -> str:
+    return "" if upper is None else str(upper)
 
 
 def identity(iri: str) -> bytes:

@@ -29,6 +29,10 @@ class Waiting:
         """Say whether a member waits."""
         return name in self._names
 
+    def times(self) -> list[Fraction]:
+        """Return the time of the earliest member that waits for its turn, if one does."""
+        return [self._sorted[0][0].time] if self._sorted else []
+
     def add(self, page: int, key: Key | None, line: Line) -> None:
         """Let a member of a page wait; without a key it waits for nothing."""
         self._names.add(line[0])

@@ -18,7 +18,8 @@ class SimulatorOptions:
 
     `speed` 60 makes a simulated minute a second. `start` is the simulated time at the real time `epoch`; by default
     both are now, and with a `speed` over 1 the start lies thirty days back. A simulator that is started again with the
-    same seed, lanes, start, epoch and speed goes on as if it had never stopped. `ledger` is a file to keep the truth in.
+    same seed, lanes, start, epoch and speed goes on as if it had never stopped. A `patient` city's time stands at the
+    start until somebody asks for a document; that moment is its epoch. `ledger` is a file to keep the truth in.
     """
 
     host: str = "127.0.0.1"
@@ -28,6 +29,7 @@ class SimulatorOptions:
     speed: float = 1.0
     start: datetime | None = None
     epoch: datetime | None = None
+    patient: bool = False
     faults: tuple[Active, ...] = ()
     ledger: Path | None = None
 

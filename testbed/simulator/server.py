@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
@@ -71,6 +72,7 @@ class Simulator:
         self._faults = list(options.faults)
         self._ledger = ledger
         self._stop = stop
+        self._waiting = options.patient
         self._asked = 0
         self._newest: dict[str, tuple[int, Document]] = {}
 
@@ -92,6 +94,8 @@ class Simulator:
         return handle
 
     async def _publish(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        if self._waiting:
+            self._clock, self._waiting = replace(self._clock, epoch=datetime.now(UTC)), False
         for etag in known_etags(request):
             self._ledger.confirm(endpoint.source, etag)
         chance, active = self._draw(endpoint)
@@ -121,12 +125,15 @@ class Simulator:
         return chance, tuple(dict.fromkeys(active.fault for active in on))
 
     def _compose(self, endpoint: Endpoint, chance: Random, active: tuple[Fault, ...]) -> Document:
-        at = self._clock.at(datetime.now(UTC))
+        at = self._time()
         document = self._document(endpoint, at)
         for fault in DOCUMENT_FAULTS:
             if fault in active:
                 document = apply(fault, document, chance, lambda ago: endpoint.write(self._city, at - ago))
         return document
+
+    def _time(self) -> datetime:
+        return self._clock.start if self._waiting else self._clock.at(datetime.now(UTC))
 
     def _document(self, endpoint: Endpoint, at: datetime) -> Document:
         """Write the document of this period once: ten megabytes for four thousand lanes."""
@@ -146,7 +153,7 @@ class Simulator:
         return web.Response(status=503)
 
     async def _front(self, request: web.Request) -> web.StreamResponse:
-        at = self._clock.at(datetime.now(UTC))
+        at = self._time()
         page = front_page(origin=str(request.url.origin()), at=at, lanes=len(self._city.lanes), faults=self._faults)
         return web.Response(text=page, content_type="text/html")
 

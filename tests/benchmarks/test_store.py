@@ -68,7 +68,7 @@ def record(member: Published) -> tuple[object, ...]:
     """Lay a member out as a row."""
     return (
         member.sequence, member.published_at, member.observed_at, None, None, identity(member.id), 1, member.id,
-        member.entity, member.body,
+        member.entity, member.body, member.deleted,
     )  # fmt: skip
 
 

@@ -210,6 +210,22 @@ async def test_cli_07_memory_is_bounded(feed: FeedServer, tmp_path: Path) -> Non
     assert any("older than what was read long ago" in note for note in copied.notes)
 
 
+async def test_cli_07_nothing_is_forgotten_before_it_is_read(feed: FeedServer, tmp_path: Path) -> None:
+    """CLI-07: a page that is open and not looked at again yet keeps the bound on memory from losing its new members."""
+    few = with_limits(remembered=0)
+    feed.documents = {
+        "/feed": Document(trig=ROOT + link("/new") + link("/old")),
+        "/new": plain(5, final=False),
+        "/old": plain(1, 2, final=False),
+    }
+    await copy(f"{feed.base}/feed", tmp_path, limits=few)
+    feed.documents |= {"/new": plain(5, 9, final=False), "/old": plain(1, 2, 6, 7, final=False)}
+    # So slow that what was read is saved, and may be forgotten, between the two pages.
+    feed.on("/new", Reaction(silent=1.2))
+    copied = await copy(f"{feed.base}/feed", tmp_path, limits=few)
+    assert sorted(copied.numbers) == [1, 2, 5, 6, 7, 9]
+
+
 @pytest.mark.parametrize("sign", ["triple", "header", "bound"])
 async def test_cli_08_immutable_pages_are_asked_once(feed: FeedServer, tmp_path: Path, sign: str) -> None:
     """CLI-08: the triple, the header, or an upper bound before the newest member closes a page."""
@@ -221,6 +237,18 @@ async def test_cli_08_immutable_pages_are_asked_once(feed: FeedServer, tmp_path:
     copied = await copy(f"{feed.base}/feed", tmp_path, runs=2)
     assert copied.numbers == list(range(23))
     assert [feed.paths().count(f"/feed/{number}") for number in range(5)] == [1, 1, 1, 1, 2]
+
+
+async def test_cli_08_a_bound_that_grows_keeps_its_page_open(feed: FeedServer, tmp_path: Path) -> None:
+    """CLI-08: a page whose upper bound is raised while others are read beyond the old one is looked at again."""
+    feed.documents = {"/feed": Document(trig=ROOT + window("/a", 0, 1) + link("/b"))}
+    feed.documents |= {"/a": plain(0, 1, final=False), "/b": plain(1, final=False)}
+    await copy(f"{feed.base}/feed", tmp_path)
+    feed.documents["/feed"] = Document(trig=ROOT + window("/a", 0, 9) + link("/b"))
+    feed.documents["/b"] = plain(5, final=False)
+    await copy(f"{feed.base}/feed", tmp_path)
+    feed.documents["/a"] = plain(0, 1, 7, final=False)
+    assert sorted((await copy(f"{feed.base}/feed", tmp_path)).numbers) == [0, 1, 5, 7]
 
 
 async def test_cli_08_nothing_else_closes_a_page(feed: FeedServer, tmp_path: Path) -> None:

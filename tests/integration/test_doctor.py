@@ -41,7 +41,9 @@ def pilot(tmp_path: Path) -> Path:
     folder.mkdir()
     source = (PILOTS / "gent/parking/garages.yaml").read_text("utf-8")
     (folder / "garages.yaml").write_text(source.replace("stream: gent-parking", f"stream: {NAME}"), "utf-8")
-    views = "views:\n  by-hour: { by_time: observed_at, levels: [day, hour], lateness: 1h }\n"
+    views = (
+        "retention: { full_log: 30d }\nviews:\n  by-hour: { by_time: observed_at, levels: [day, hour], lateness: 1h }\n"
+    )
     (folder / "parking.stream.yaml").write_text(f"stream: {NAME}\n{views}", "utf-8")
     return folder
 
@@ -116,6 +118,7 @@ async def test_it_finds_what_is_there(patient: Patient) -> None:
     assert stream.oldest is not None
     assert facts.at - stream.oldest > timedelta(days=10)
     assert stream.every == timedelta(minutes=16)
+    assert stream.kept == timedelta(days=30) + patient.settings.view_grace
     (build,) = facts.builds
     assert (build.state, build.placed, build.count) == ("live", COUNT, COUNT)
     assert build.rows >= COUNT
@@ -137,7 +140,7 @@ async def sizes_add_up(patient: Patient, stored: int) -> None:
     """Check that what one stream is said to take is what the tables take."""
     async with Database(patient.dsn, queries=QUERIES, connections=1, patience=timedelta(seconds=20)) as database:
         tables = await database.rows("inspected_tables", "ldes")
-    counted = ("members", "latest", "extents", "places", "buckets")
+    counted = ("members", "latest", "extents", "dropped", "places", "survivors", "buckets")
     assert stored == pytest.approx(sum(row["rows"] + row["indexes"] for row in tables if row["name"] in counted), abs=5)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import random
+import re
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +21,7 @@ from ldes_server.keeping import Pace, declare, keep
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.retention import Retention
+from ldes_server.shelf import HEAD_MAX_AGE
 from streams.metrics import REGISTRY
 from tests.conformance.kit import Site
 from tests.support.crawl import Fetched, crawl, fetch
@@ -170,6 +174,28 @@ def old_pages(site: Keeping) -> tuple[str, str]:
         site.expire_views()
     site.pass_time(timedelta(0))
     return leaf, member
+
+
+@pytest.mark.parametrize("site", [VERSIONS], ids=["versions"], indirect=True)
+def test_a_walk_begins_with_what_is_kept_of_older_members(site: Keeping) -> None:
+    """Whoever follows `next` through CSV has all that the policy keeps, older versions first, each member once."""
+    for _ in range(3):
+        site.publish(40)
+        site.pass_time(HOUR + HOUR)
+        time.sleep(HEAD_MAX_AGE.total_seconds())
+        for view in ("log", "by-operator"):
+            found: list[int] = []
+            onward: str | None = f"{site.root(view)}?format=csv"
+            while onward is not None:
+                with urllib.request.urlopen(onward) as answer:
+                    rows = csv.DictReader(io.StringIO(answer.read().decode(), newline=""), strict=True)
+                    found += [int(row["sequence"]) for row in rows]
+                    links = dict(re.findall(r'<([^>]*)>; rel="(next)"', answer.headers["Link"]))
+                onward = next(iter(links), None)
+            assert len(found) == len(set(found))
+            assert site.promised(VERSIONS, site.count) <= set(found), view
+            assert set(found) == set(numbers(list(crawl(site.root(view))))), view
+            assert view != "log" or found == sorted(found)
 
 
 def test_every_process_forgets(site: Keeping) -> None:

@@ -101,11 +101,11 @@ class Account:
         return len({etag for told_by, etag in self._bodies.values() if told_by == source})
 
     def due(self, stream: str) -> set[Fact]:
-        """Return what must be published: what certainly arrived and, of car parks, differs from what was before."""
+        """Return what must be published: what certainly arrived and, of car parks, is news."""
         due: set[Fact] = set()
         for source in FEEDS[stream]:
             arrived = {fact for fact, body in self._first[source].items() if self._bodies[body] in self._confirmed}
-            due |= arrived if stream == "miv-verkeer" else _changes(self._facts[source], arrived)
+            due |= arrived if stream == "miv-verkeer" else _changes(self._facts[source], self._first[source], arrived)
         return due
 
     def judge(self, stream: str, due: AbstractSet[Fact], replicate: Replicate) -> Verdict:
@@ -135,17 +135,27 @@ def _twice(facts: Iterable[Fact]) -> list[Fact]:
     return [fact for fact in facts if fact in seen or seen.add(fact)]  # type: ignore[func-returns-value]
 
 
-def _changes(told: Mapping[Fact, object], arrived: AbstractSet[Fact]) -> set[Fact]:
-    """Return what arrived and says something else than anything that may have been the newest of its entity before."""
-    possible: dict[str, set[object]] = {}
+def _changes(told: Mapping[Fact, object], first: Mapping[Fact, int], arrived: AbstractSet[Fact]) -> set[Fact]:
+    """Return what arrived and says something else than anything that may have been the newest of its entity then.
+
+    The facts of an entity are taken in the order in which they were told: one that comes late, after a newer one, is
+    compared with that one and does not become the newest.
+    """
+    newest: dict[str, str] = {}
+    possible: dict[str, dict[str, object]] = defaultdict(dict)
     found: set[Fact] = set()
-    for fact, value in sorted(told.items(), key=lambda each: each[0][1]):
-        before = possible.setdefault(fact[0], set())
+    for fact in sorted(told, key=lambda each: (first[each], each[1])):
+        (entity, time), value = fact, told[fact]
+        before = possible[entity]
+        if fact in arrived and value not in before.values():
+            found.add(fact)
+        if time < newest.get(entity, ""):
+            continue
         if fact in arrived:
-            if value not in before:
-                found.add(fact)
-            before.clear()
-        before.add(value)
+            newest[entity] = time
+            for earlier in [each for each in before if each < time]:
+                del before[earlier]
+        before[time] = value
     return found
 
 

@@ -1,4 +1,4 @@
-"""Two LDES clients that nobody here wrote, from npm; and a proxy that makes them ask for the format we choose."""
+"""Three clients that nobody here wrote, from npm; and a proxy that makes them ask for the format we choose."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from aiohttp import ClientSession, DummyCookieJar, web
 
 from tests.support.packages import UnavailableError, installed, refuse
 
-# Each in a folder of its own: the older client's components loader reads every package beside it.
-REFERENCE, OLDER = "ldes-client", "actor-init"
+# Each in a folder of its own: the components loader of the older two reads every package beside it.
+REFERENCE, OLDER, TRAVERSAL = "ldes-client", "actor-init", "comunica"
 _BINARIES = {REFERENCE: "ldes-client", OLDER: "actor-init-ldes-client"}
 _RUN_WITHIN = 240.0
 # Belong to one connection, not to what is handed on.
@@ -47,6 +47,19 @@ def run_older(url: str) -> str:
     return _run([str(client(OLDER)), "--disableSynchronization", "true", "--mimeType", "application/n-quads", url])
 
 
+def run_traversal(*urls: str) -> list[str]:
+    """Ask Comunica, which follows the TREE links from each address, for all it finds; return N-Triples for each."""
+    try:
+        folder = installed(TRAVERSAL)
+    except UnavailableError as error:
+        refuse(str(error))
+    with tempfile.TemporaryDirectory() as out:
+        files = [Path(out) / str(number) for number in range(len(urls))]
+        pairs = [text for pair in zip(urls, files, strict=True) for text in map(str, pair)]
+        _run(["node", str(folder / "traverse.cjs"), *pairs])
+        return [file.read_text("utf-8") for file in files]
+
+
 def _run(command: list[str]) -> str:
     # Into a file, not a pipe: actor-init 4.0.9 ends early, with status 0, when whoever reads its pipe is slower.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
@@ -69,6 +82,7 @@ class AcceptProxy:
         self.accept: str | None = None
         self.served: Counter[str] = Counter()
         self.handed: set[str] = set()  # the addresses that were answered with a document
+        self.refused: list[str] = []  # the addresses that were answered with 404 or 410
         self._port = port
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
@@ -79,6 +93,7 @@ class AcceptProxy:
         self.accept = media_type
         self.served.clear()
         self.handed.clear()
+        self.refused.clear()
 
     async def _start(self) -> None:
         self._session = ClientSession(auto_decompress=False, cookie_jar=DummyCookieJar())
@@ -99,6 +114,8 @@ class AcceptProxy:
             if answer.status == 200:
                 self.served[answer.content_type] += 1
                 self.handed.add(f"{self.base}{request.path_qs}")
+            if answer.status in (404, 410):
+                self.refused.append(f"{self.base}{request.path_qs}")
             return web.Response(status=answer.status, headers=kept, body=body)
 
     async def _close(self) -> None:

@@ -46,8 +46,7 @@ def installed(name: str) -> Path:
     absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
     if absent:
         raise UnavailableError(f"{' and '.join(absent)} not found: install Node.js 20")
-    ordered = ROOT / "tests" / "clients" / name
-    files = [ordered / "package.json", ordered / "package-lock.json"]
+    files = sorted((ROOT / "tests" / "clients" / name).iterdir())
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     with alone(name) as folder:
         stamp = folder / "installed"

@@ -30,7 +30,7 @@ INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET va
 SELECT id, url, parent, depth, stage, etag, remaining, lower, upper FROM page WHERE stage < 2 ORDER BY id;
 
 -- name: known
-SELECT id, parent FROM page WHERE url = ?;
+SELECT id, parent, upper FROM page WHERE url = ?;
 
 -- name: parent
 SELECT parent, url FROM page WHERE id = ?;
@@ -40,6 +40,9 @@ INSERT INTO page (url, parent, depth, remaining, lower, upper) VALUES (?, ?, ?, 
 
 -- name: set_page
 UPDATE page SET stage = ?, etag = ? WHERE id = ?;
+
+-- name: set_upper
+UPDATE page SET upper = ? WHERE id = ?;
 
 -- name: is_seen
 SELECT 1 FROM seen WHERE id = ?;

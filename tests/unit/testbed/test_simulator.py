@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -265,3 +266,16 @@ async def test_a_client_with_an_etag_gets_what_comes_after_it(tmp_path: Path) ->
             assert body == b'{"a": 1}'
         assert (await get(session, "/example.org/feed", **{"If-None-Match": last["ETag"]}))[0] == 304
         assert json.loads((await get(session, "/-/progress"))[1])["example.org/feed"]["served"] == 3
+
+
+async def test_a_patient_city_stands_still_until_a_document_is_asked_for() -> None:
+    """Its front page shows the start for as long as nobody asks for a document, and then time passes."""
+    start = datetime(2026, 1, 5, 8, tzinfo=UTC)
+    async with simulated(patient=True, speed=3600, start=start) as city:
+        shown = []
+        for path in ("/", GARAGES, "/"):
+            await asyncio.sleep(0.2)
+            shown.append((await get(city, path))[1])
+        assert b"2026-01-05T08:00:00" in shown[0]
+        assert b'"lastupdate": "2026-01-05T09:' in shown[1]
+        assert b"2026-01-05T08:00:00" not in shown[2]
