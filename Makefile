@@ -51,6 +51,7 @@ docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference
 
 conformance: .venv/dev.stamp ## run the conformance tests and write their results into docs/reference/conformance.md
+	@rm -f .cache/conformance.jsonl
 	@$(BIN)/python -m pytest -n $(WORKERS) tests/conformance --deselect tests/conformance/test_register.py::test_the_page_is_what_tests_and_register_yield
 	@$(BIN)/python -m tests.conformance.register
 

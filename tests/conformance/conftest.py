@@ -78,10 +78,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the outcomes of the run where tests.conformance.register reads them, a JSON line each."""
+    """Write the outcomes of the run where tests.conformance.register reads them, a JSON line each, over those of before."""
     if _OUTCOMES and not hasattr(session.config, "workerinput"):
         RESULTS.parent.mkdir(exist_ok=True)
-        lines = [json.dumps({"test": test, "outcome": outcome}) for test, outcome in sorted(_OUTCOMES.items())]
+        before = map(json.loads, RESULTS.read_text("utf-8").splitlines()) if RESULTS.is_file() else ()
+        known = {**{row["test"]: row["outcome"] for row in before}, **_OUTCOMES}
+        lines = [json.dumps({"test": test, "outcome": outcome}) for test, outcome in sorted(known.items())]
         RESULTS.write_text("\n".join(lines) + "\n", "utf-8")
 
 

@@ -27,7 +27,6 @@ KINDS = {
     "consumer": "not applicable: binds consumers",
     "not applicable": "not applicable",
     "not followed": "not followed",
-    "not yet": "not met yet",
 }
 _CITED = re.compile(r"((?:[A-Z]+-\d\d)(?:, [A-Z]+-\d\d)*): ")
 _AREAS = {
@@ -186,8 +185,8 @@ def page(known: Mapping[str, Requirement], tests: Sequence[Proof], passed: Colle
 
 def _sums(known: Mapping[str, Requirement]) -> str:
     lines = [
-        "| Level | Asked | Pass | Bind consumers | Not applicable | Not followed | Not yet |",
-        "|---|---|---|---|---|---|---|",
+        "| Level | Asked | Pass | Bind consumers | Not applicable | Not followed |",
+        "|---|---|---|---|---|---|",
     ]
     for level in LEVELS:
         kinds = [row.kind for row in known.values() if row.level == level]
