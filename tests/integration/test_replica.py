@@ -34,6 +34,9 @@ class ReplicaSite(Site):
         super().__init__(dsn, two_streams())
         self._read_dsn = read_dsn
 
+    def _see(self, name: str, sequence: int) -> None:
+        """Wait for nothing: what is published while the replica stands still is not to be seen here."""
+
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         address = Address(host="127.0.0.1", port=self.port, base_url=self.base)
