@@ -81,6 +81,8 @@ class Inflater:
     def _keep(self, piece: bytes) -> None:
         self._body += piece
         if len(self._body) > self._limit:
+            # The error's traceback keeps this object until the collector comes by; two such bodies must not add up.
+            self._body = bytearray()
             raise OversizeError(f"the body is larger than {self._limit} bytes")
 
 
