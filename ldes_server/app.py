@@ -71,7 +71,7 @@ class Site:
         self.vocabulary = vocabulary()
         contexts = {name: f"{base_url}/models/{each.model.name}" for name, each in shelf.streams.items()}
         self.live = Hub(contexts, shelf.store)
-        self._front: tuple[tuple[tuple[int, ...], Document], Document] | None = None
+        self._front: tuple[tuple[tuple[tuple[int, int], ...], Document], Document] | None = None
 
     def stream(self, name: str) -> Stream:
         """Return the stream, or end the request with the names that come near."""
@@ -89,11 +89,16 @@ class Site:
 
     async def front(self) -> Document:
         """Return the front page: for people as HTML, for programs the catalogue; made anew when members came."""
-        heads = {name: (await self.shelf.head(name)).count for name in self.streams}
-        shown = (tuple(heads.values()), self.catalogue)
+        heads = {name: await self.shelf.head(name) for name in self.streams}
+        shown = (tuple((head.count, head.views) for head in heads.values()), self.catalogue)
         if self._front is None or self._front[0] != shown:
             feeds = [
-                Feed(stream=stream, count=heads[name], newest=await self.shelf.newest(name, limit=ROWS))
+                Feed(
+                    stream=stream,
+                    count=heads[name].count,
+                    newest=await self.shelf.newest(name, limit=ROWS),
+                    views=[view for view in await self.shelf.views(name) if view != VIEW],
+                )
                 for name, stream in self.streams.items()
             ]
             bodies = {**shown[1].bodies, HTML: front_page(feeds, self.base_url)}

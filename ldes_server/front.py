@@ -40,11 +40,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """One feed of the front page: the stream, how many members it has, and its newest states."""
+    """One feed of the front page: the stream, how many members it has, its newest states, and its views' names."""
 
     stream: Stream
     count: int
     newest: Sequence[Published]
+    views: Sequence[str] = ()
 
 
 def front_page(feeds: Sequence[Feed], base_url: str) -> bytes:
@@ -139,8 +140,16 @@ def _feed(feed: Feed, base_url: str) -> str:
         **{f"description_{language}": stream.description.get(language, "") for language in ("nl", "en")},
     }
     return _template("feed.html").substitute(
-        {key: escape(value) for key, value in plain.items()}, newest=_table(feed.newest, stream.model)
+        {key: escape(value) for key, value in plain.items()},
+        newest=_table(feed.newest, stream.model),
+        views=_views(f"{base_url}/{stream.name}", feed.views),
     )
+
+
+def _views(stream: str, names: Sequence[str]) -> str:
+    """Return the row of the ways into a stream besides its history; nothing where there are none."""
+    links = " ·\n".join(f'<a href="{escape(stream)}/{escape(name)}">{escape(name)}</a>' for name in names)
+    return f"<dt>Andere ingangen · Other views</dt><dd>{links}</dd>" if links else ""
 
 
 def _table(members: Sequence[Published], model: Model) -> str:

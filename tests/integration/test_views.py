@@ -190,6 +190,15 @@ def test_every_root_describes_itself_and_names_the_others(site: Views) -> None:
             assert "views" not in page.document
 
 
+def test_the_front_page_leads_to_every_view(site: Views) -> None:
+    """Who looks at a feed with a browser finds its views, and those only that can be read."""
+    page = site.get("/", "text/html").body.decode()
+    assert [view for view in site.stream.views if f'href="{site.root(view)}"' not in page] == []
+    site.declare(replace(site.stream, views={}), grace=timedelta(0))
+    page = site.get("/", "text/html").body.decode()
+    assert [view for view in site.stream.views if f'href="{site.root(view)}"' in page] == []
+
+
 def test_final_pages_keep_their_bytes(site: Views) -> None:
     """What was final has the same bytes after more members, in this process and in another (LDES-58, LDES-59)."""
     before = {page.url: page for view in VIEWS for page in crawl(site.root(view)) if page.final}
