@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import quoted, segment, stamp
-from ingest.reading import Code
+from ingest.converting import Code
 from vocab.model import Field, Kind
 
 _SLOT = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -21,7 +21,7 @@ NEVER = "False"
 _BUILTIN = ("member", "entity", "observed_at", "received_at", "publisher", "licence", "revision_of")
 _WRITTEN: Mapping[Kind, str] = {
     Kind.INTEGER: "{%s}",
-    Kind.DOUBLE: "{%s!r}",
+    Kind.DOUBLE: "{%s}",
     Kind.BOOLEAN: '{"true" if %s else "false"}',
     Kind.STRING: "{quoted(%s)}",
     Kind.DATETIME: '"{stamp(%s)}"',
