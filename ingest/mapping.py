@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
@@ -46,33 +45,22 @@ class Facts(NamedTuple):
 class Mapper:
     """One source's mapping. `source_code` is the generated Python, for people; `wanted` what it reads of documents.
 
-    `key` reads of whom an item is, `locate` also when it was observed, both as `read` does; `gone` says whether an item
-    says that its entity is gone, None where none does. `remains` is what a deletion keeps of the model's template.
+    `facts` reads an item with the root of its document, the looked-up tables and the time it was received; it raises
+    `Refused` where the item cannot become a member, and anything else that it raises is a defect of ours. `key` reads of
+    whom an item is, `locate` also when it was observed, both as `facts` does; `gone` says whether an item says that its
+    entity is gone, None where none does. `remains` is what a deletion keeps of the model's template.
     """
 
     source: Source
     base_url: str
     source_code: str
     wanted: Wanted
-    read: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime, Point | None, Values, Any, str]]
+    facts: Callable[[Any, Mapping[str, Any], Tables, datetime], Facts]
     write: Callable[..., str]
     key: Callable[[Any, Mapping[str, Any], Tables, datetime], str]
     locate: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime]]
     gone: Callable[[Any], bool] | None
     remains: Mapping[str, Any]
-
-    def facts(self, item: Any, root: Mapping[str, Any], tables: Tables, *, received: datetime) -> Facts:
-        """Read one item.
-
-        Raises:
-            Refused: it cannot become a member; anything else that is raised is a defect of ours.
-
-        """
-        key, observed_at, point, values, fixed, said = self.read(item, root, tables, received)
-        # Without our public address, which stands in minted IRIs: another port must not make everything a revision.
-        said = said.replace(self.base_url, "")
-        digest = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return Facts(key, observed_at, point, values, digest, fixed)
 
     def member(self, facts: Facts, *, received: datetime, revision: bytes = b"", revision_of: str = "") -> Member:
         """Write the member of an item; `revision` is the digest that tells it from the member it corrects."""
@@ -81,7 +69,7 @@ class Mapper:
         before = f"{self.base_url}/{revision_of}" if revision_of else ""
         times = (stamp(observed_at), stamp(received))
         body = self.write(facts.values, fixed, f"{self.base_url}/{name}", times, before)
-        return Member(id=name, entity=fixed[1], observed_at=observed_at, point=facts.point, body=body.encode("utf-8"))
+        return Member(name, fixed[1], observed_at, body.encode("utf-8"), facts.point)
 
     def deletion(self, key: str, observed_at: datetime, *, received: datetime) -> Member:
         """Write the deletion of an entity, observed at this time: what it is of, when, by whom, and nothing else."""
@@ -113,6 +101,7 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
     check_source(source, model)
     base_url = base_url.rstrip("/")
     code = generate(source, model, base_url=base_url, quick=quick)
+    code.space["Facts"] = Facts
     text = "\n".join(code.lines) + "\n"
     # Generated because a function per source is the only way to be as fast as one written by hand: the text holds
     # names of ours, `repr`s of paths and escaped template text; values of publishers never reach it.
@@ -122,7 +111,7 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
         base_url=base_url,
         source_code=text,
         wanted=Wanted(each=source.each, root_names=_root_names(source), key=_key(source)),
-        read=code.space["read"],
+        facts=code.space["read"],
         write=code.space["write"],
         key=code.space["key"],
         locate=code.space["locate"],

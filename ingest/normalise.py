@@ -129,12 +129,13 @@ def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: d
     try:
         if mapper.gone is not None and mapper.gone(item.value):
             key, observed_at = mapper.locate(item.value, item.root, tables, received)
-            _see(snapshot, key, observed_at, received)
             if snapshot is not None:
+                _see(snapshot, key, observed_at, received)
                 remove(key, observed_at, batch, received)
             return
-        facts = mapper.facts(item.value, item.root, tables, received=received)
-        _see(snapshot, facts.key, facts.observed_at, received)
+        facts = mapper.facts(item.value, item.root, tables, received)
+        if snapshot is not None:
+            _see(snapshot, facts.key, facts.observed_at, received)
         batch.take(facts, batch, received)
     except Refused as refused:
         problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
@@ -145,10 +146,9 @@ def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: d
         _see_refused(item, batch, tables, received)
 
 
-def _see(snapshot: Snapshot | None, key: str, observed_at: datetime, received: datetime) -> None:
-    if snapshot is not None:
-        # A clock that runs ahead must not make all later payloads look old.
-        snapshot.saw(key, in_milliseconds(min(observed_at, received)))
+def _see(snapshot: Snapshot, key: str, observed_at: datetime, received: datetime) -> None:
+    # A clock that runs ahead must not make all later payloads look old.
+    snapshot.saw(key, in_milliseconds(min(observed_at, received)))
 
 
 def _see_refused(item: Item, batch: Batch, tables: Tables, received: datetime) -> None:

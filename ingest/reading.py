@@ -163,9 +163,9 @@ class Groups:
         self._quick = quick
 
     def define(self, group: Group) -> None:
-        """Write `<group>_row`: from raw values to the row and what it says."""
+        """Write `<group>_made`: from raw values to the row and what it says."""
         add, given = self._code.add, [*_raws(group), *(f"v_{name}" for name in _outer(group))]
-        add(0, f"def {group.name}_row(given):", f"    {written_tuple(given)} = given")
+        add(0, f"def {group.name}_made(given):", f"    {written_tuple(given)} = given")
         for binding in ordered(group.bind):
             self._reading.value(binding, depth=1)
         row = written_tuple([f"v_{name}" for name in group.bind])
@@ -174,7 +174,7 @@ class Groups:
             self._reading.text(name, depth=1)
         add(1, f"return {row}, said")
         if self._is_remembered(group):
-            add(0, f"{group.name}_of = Remembered({group.name}_row)")
+            add(0, f"{group.name}_of = Remembered({group.name}_made)")
         add(0, "", "")
 
     def loop(self, group: Group, *, depth: int) -> None:
@@ -188,7 +188,7 @@ class Groups:
                 self._reading.raw(binding, "part", depth=depth + 1)
         raws = _raws(group)
         given = written_tuple([*raws, *(f"v_{name}" for name in _outer(group))])
-        found = f"{name}_row({given})"
+        found = f"{name}_made({given})"
         if self._is_remembered(group):
             tests = " and ".join(f"type({raw}) is str" for raw in raws)
             found = f"{name}_of[{given}] if {tests} else {found}"

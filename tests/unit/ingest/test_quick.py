@@ -54,7 +54,7 @@ def outcome(mapper: Mapper, item: Any, root: Any, tables: Tables) -> object:
     """Map an item; whatever becomes of it."""
     received = RECEIVED + timedelta(milliseconds=7)
     try:
-        facts = mapper.facts(item, root, tables, received=received)
+        facts = mapper.facts(item, root, tables, received)
         member = mapper.member(facts, received=received)
         revision = mapper.member(facts, received=received, revision=facts.digest, revision_of="a/b")
     except Refused as refused:
@@ -97,8 +97,8 @@ def test_quick_ways_lead_where_the_long_one_leads(name: str, data: st.DataObject
 def test_no_item_of_the_documents_needs_the_long_way_twice(name: str) -> None:
     """What a document holds is remembered: its entities are known when it comes again."""
     mapper, tables = mapper_for(name, quick=True), lane_tables() if name == TRAFFIC else {}
-    read = [mapper.facts(item.value, item.root, tables, received=RECEIVED) for item in items_of(name)]
-    again = [mapper.facts(item.value, item.root, tables, received=RECEIVED) for item in items_of(name)]
+    read = [mapper.facts(item.value, item.root, tables, RECEIVED) for item in items_of(name)]
+    again = [mapper.facts(item.value, item.root, tables, RECEIVED) for item in items_of(name)]
     assert read == again
     assert all(one.fixed is two.fixed for one, two in zip(read, again, strict=True))
 
@@ -107,7 +107,7 @@ def test_an_entity_that_changes_its_name_is_written_anew() -> None:
     """What is constant of an entity is constant as long as its raw values are the same, not one value longer."""
     mapper, item = mapper_for(GARAGES, quick=True), items_of(GARAGES)[0].value
     for name in ("Eerste", "Tweede", "Eerste"):
-        facts = mapper.facts({**item, "name": name}, {}, {}, received=RECEIVED)
+        facts = mapper.facts({**item, "name": name}, {}, {}, RECEIVED)
         assert json.loads(mapper.member(facts, received=RECEIVED).body)["name"] == {"nl": name}
 
 
@@ -115,7 +115,7 @@ def test_numbers_that_equal_each_other_are_told_apart() -> None:
     """An entity whose raw values equal those of another type is not kept: 1, 1.0 and True are three names."""
     mapper, item = mapper_for(GARAGES, quick=True), items_of(GARAGES)[0].value
     for name, text in ((1, "1"), (1.0, "1.0"), (True, "true")):
-        facts = mapper.facts({**item, "name": name}, {}, {}, received=RECEIVED)
+        facts = mapper.facts({**item, "name": name}, {}, {}, RECEIVED)
         assert json.loads(mapper.member(facts, received=RECEIVED).body)["name"] == {"nl": text}
 
 
