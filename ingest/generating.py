@@ -18,7 +18,8 @@ from ingest.partial import Split, split
 from ingest.reading import Groups, Reading, ordered, written_tuple
 from ingest.source import Source
 from ingest.writing import Writing
-from streams.identity import members_of
+from streams.identity import last_part, members_of
+from streams.record import Member
 from vocab.model import Field, Kind, Model
 
 # Names in generated code that mean the same in every call.
@@ -30,7 +31,8 @@ class Plan:
     """What the functions of a source are made of.
 
     `seldom` are the names that are constant of an entity while its raw values are; `asked` those of them that the
-    conditions of other names ask for. `body` and `said` are the split functions that write the member and its digest.
+    conditions of other names ask for. `body` is the split function that writes the member; `said` what is digested: what
+    it begins with, what differs from item to item, and what it ends with.
     """
 
     source: Source
@@ -41,7 +43,7 @@ class Plan:
     asked: Sequence[str]
     values: Sequence[str]
     body: Split
-    said: Split
+    said: tuple[str, Split, str]
     quick: bool
 
 
@@ -51,7 +53,7 @@ def generate(source: Source, model: Model, *, base_url: str, quick: bool) -> Cod
     space = {**converting.helpers(), **reading.helpers(), **writing.helpers()}
     space |= {"publisher": quoted(source.publisher_iri), "licence": quoted(source.licence)}
     space |= {"publisher_value": source.publisher_iri, "licence_value": source.licence}
-    space |= {"base_url": base_url, "blake2b": blake2b}
+    space |= {"base_url": base_url, "blake2b": blake2b, "last_part": last_part, "Member": Member}
     space["beginning"] = partial(members_of, source.stream)
     space["minted"] = partial(entity_iri, base_url=base_url, stream=source.stream)
     code = Code(space=space)
@@ -67,7 +69,7 @@ def generate(source: Source, model: Model, *, base_url: str, quick: bool) -> Cod
         groups.define(group)
     _add_constants(code, plan)
     _add_read(code, plan, read, groups)
-    _add_write(code, plan)
+    _add_member(code, plan)
     for name, wanted in (("key", ("entity",)), ("locate", ("entity", "observed_at"))):
         _add_part(code, plan, read, name, wanted)
     return code
@@ -84,7 +86,6 @@ def _plan(source: Source, model: Model, fields: Mapping[str, Field], *, quick: b
     Writing(lines, fields, source.bind).member(model.template, depth=0)
     names = [f"v_{name}" for name in constant]
     sure = [name for name in names if fields[name.removeprefix("v_")].required]
-    said = [_said(name, fields) for name in source.bind if not _is_left_out(name, fields)]
     return Plan(
         source=source,
         fields=fields,
@@ -94,7 +95,7 @@ def _plan(source: Source, model: Model, fields: Mapping[str, Field], *, quick: b
         asked=[name for name in constant if name in asked],
         values=[f"v_{name}" for name in source.bind if name not in (*constant, "entity", "observed_at")],
         body=split(lines.lines, fixed=names, sure=(*_HELPERS, *sure), prefix="m"),
-        said=split([f"said = f'{_joined(said)}'"], fixed=(), sure=names, prefix="s"),
+        said=_said([name for name in source.bind if not _is_left_out(name, fields)], constant, fields),
         quick=quick,
     )
 
@@ -104,7 +105,19 @@ def _is_left_out(name: str, fields: Mapping[str, Field]) -> bool:
     return name == "entity" or (name in fields and fields[name].kind is Kind.DATETIME)
 
 
-def _said(name: str, fields: Mapping[str, Field]) -> str:
+def _said(names: Sequence[str], seldom: Collection[str], fields: Mapping[str, Field]) -> tuple[str, Split, str]:
+    """Write the `repr` of the tuple of what an item says, inside f-strings, cut behind blanks, which no address holds."""
+    written = [f"{_repr(name, fields)}{',' if len(names) == 1 else ''}" for name in names]
+    start = next((at for at, name in enumerate(names) if name not in seldom), len(names))
+    end = next((at for at in range(len(names), start, -1) if names[at - 1] not in seldom), start)
+    parts = ["".join(f"{text}, " for text in part) for part in (written[:start], written[start:end], written[end:])]
+    last = max((at for at, part in enumerate(parts) if part), default=0)
+    parts[last] = f"{parts[last].removesuffix(', ')})"
+    middle = split([f"said = f'{parts[1]}'"], fixed=(), sure=[f"v_{name}" for name in seldom], prefix="s")
+    return _packed(f"f'({parts[0]}'"), middle, _packed(f"f'{parts[2]}'")
+
+
+def _repr(name: str, fields: Mapping[str, Field]) -> str:
     """Write what a value says, inside an f-string; a point by its numbers, because the repr of an object is slow."""
     if name not in fields:
         return f"{{rows(said_{name})}}"
@@ -113,24 +126,29 @@ def _said(name: str, fields: Mapping[str, Field]) -> str:
     return f"{{v_{name}}}" if fields[name].kind is Kind.DOUBLE else f"{{v_{name}!r}}"
 
 
-def _joined(said: Sequence[str]) -> str:
-    return f"({', '.join(said)}{',' if len(said) == 1 else ''})"
+def _packed(text: str) -> str:
+    """Write the expression that packs what is said, for the digest.
+
+    Without our public address, which stands in minted IRIs: another port must not make everything a revision.
+    """
+    return f"{text}.replace(base_url, '').encode('utf-8', 'surrogatepass')"
 
 
 def _known(plan: Plan) -> list[str]:
     """List the names that an entry of the table of entities has behind its raw values."""
     point = ["v_point"] if "point" in plan.seldom else []
     asked = [f"v_{name}" for name in plan.asked if name != "point"]
-    return ["v_entity", *point, *asked, *plan.said.names, "fixed"]
+    return ["v_entity", *point, *asked, *plan.said[1].names, "begun", "end", "fixed"]
 
 
 def _add_constants(code: Code, plan: Plan) -> None:
     """Add the function that makes what is constant of an entity of its values."""
     given = ", ".join(["v_entity", *(f"v_{name}" for name in plan.seldom)])
     code.add(0, f"def constants({given}):", "    entity = minted(v_entity)")
-    code.add(1, *plan.body.constants, *plan.said.constants)
+    code.add(1, *plan.body.constants, *plan.said[1].constants)
+    code.add(1, f"begun = blake2b({plan.said[0]}, digest_size=8)", f"end = {plan.said[2]}")
     code.add(1, f"fixed = {written_tuple(['beginning(v_entity)', 'entity', *plan.body.names])}")
-    code.add(1, f"return {written_tuple([*plan.said.names, 'fixed'])}")
+    code.add(1, f"return {', '.join([*plan.said[1].names, 'begun', 'end', 'fixed'])}")
     code.add(0, "", "")
 
 
@@ -146,21 +164,18 @@ def _add_read(code: Code, plan: Plan, read: Reading, groups: Groups) -> None:
             read.value(binding, depth=1 + is_fresh)
     for group in plan.groups:
         groups.loop(group, depth=1)
-    add(1, "if v_observed_at < EARLIEST or v_observed_at - received > AHEAD:")
+    add(1, "if v_observed_at < EARLIEST or (v_observed_at > received and v_observed_at - received > AHEAD):")
     add(2, "check_observed(v_observed_at, received, observed_at_spot)")
     for name in plan.plain:
         if name not in plan.seldom:
             read.text(name, depth=1)
     given = ", ".join(["v_entity", *(f"v_{name}" for name in plan.seldom)])
-    add(1, "if fresh:", f"    {written_tuple([*plan.said.names, 'fixed'])} = constants({given})")
+    add(1, "if fresh:", f"    {', '.join([*plan.said[1].names, 'begun', 'end', 'fixed'])} = constants({given})")
     if _is_keyed(plan):
         add(2, f"entities.keep(r_entity, (raws, {', '.join(_known(plan))}))")
-    add(1, *plan.said.rest)
+    add(1, *plan.said[1].rest, "digest = begun.copy()", f"digest.update({_packed('said')} + end)")
     point = "v_point" if "point" in plan.plain else "None"
-    # Without our public address, which stands in minted IRIs: another port must not make everything a revision.
-    add(1, "said = said.replace(base_url, '').encode('utf-8', 'surrogatepass')")
-    add(1, "digest = blake2b(said, digest_size=8).digest()")
-    add(1, f"return Facts(v_entity, v_observed_at, {point}, {written_tuple(plan.values)}, digest, fixed)")
+    add(1, f"return Facts(v_entity, v_observed_at, {point}, {written_tuple(plan.values)}, digest.digest(), fixed)")
     add(0, "", "")
 
 
@@ -199,8 +214,15 @@ def _add_part(code: Code, plan: Plan, read: Reading, name: str, wanted: Collecti
     code.add(0, "", "")
 
 
-def _add_write(code: Code, plan: Plan) -> None:
-    code.add(0, "def write(values, fixed, member, times, revision_of):")
-    code.add(1, f"{written_tuple(plan.values)} = values", "observed_at, received_at = times")
-    code.add(1, f"_, entity, {''.join(f'{name}, ' for name in plan.body.names)}= fixed", *plan.body.rest)
-    code.add(0, "", "")
+def _add_member(code: Code, plan: Plan) -> None:
+    body, add = plan.body, code.add
+    add(0, 'def member(facts, *, received, revision=b"", revision_of=""):')
+    fixed = written_tuple(["beginning", "entity", *body.names])
+    add(1, f"_, moment, point, {written_tuple(plan.values)}, _, {fixed} = facts")
+    add(1, "name = f'{beginning}{last_part(moment, revision=revision)}' if revision else beginning + last_part(moment)")
+    add(1, "member, observed_at = f'{base_url}/{name}', stamp(moment)")
+    add(1, "if revision_of:", "    revision_of = f'{base_url}/{revision_of}'")
+    if any("{received_at}" in line for line in body.rest):
+        add(1, "received_at = stamp(received)")
+    add(1, *body.rest, "return Member(name, entity, moment, body.encode('utf-8'), point)")
+    add(0, "", "")

@@ -16,7 +16,7 @@ from ingest.generating import generate
 from ingest.identity import entity_iri
 from ingest.paths import dig, parse_path
 from ingest.source import Gone, Source, bindings_of, check_source
-from streams.identity import last_part, member_id
+from streams.identity import member_id
 from streams.record import Member, Point
 from vocab.model import Model
 from vocab.versions import OPERATION_KEY, Operation, deletion_template
@@ -46,8 +46,9 @@ class Mapper:
     """One source's mapping. `source_code` is the generated Python, for people; `wanted` what it reads of documents.
 
     `facts` reads an item with the root of its document, the looked-up tables and the time it was received; it raises
-    `Refused` where the item cannot become a member, and anything else that it raises is a defect of ours. `key` reads of
-    whom an item is, `locate` also when it was observed, both as `facts` does; `gone` says whether an item says that its
+    `Refused` where the item cannot become a member, and anything else that it raises is a defect of ours. `member` writes
+    the member of what was read; it takes `received=`, and for a corrected member `revision=`, the digest that tells it
+    from the member it corrects, and that one's identity, `revision_of=`. `key` reads of whom an item is, `locate` also when it was observed, both as `facts` does; `gone` says whether an item says that its
     entity is gone, None where none does. `remains` is what a deletion keeps of the model's template.
     """
 
@@ -56,20 +57,11 @@ class Mapper:
     source_code: str
     wanted: Wanted
     facts: Callable[[Any, Mapping[str, Any], Tables, datetime], Facts]
-    write: Callable[..., str]
+    member: Callable[..., Member]
     key: Callable[[Any, Mapping[str, Any], Tables, datetime], str]
     locate: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime]]
     gone: Callable[[Any], bool] | None
     remains: Mapping[str, Any]
-
-    def member(self, facts: Facts, *, received: datetime, revision: bytes = b"", revision_of: str = "") -> Member:
-        """Write the member of an item; `revision` is the digest that tells it from the member it corrects."""
-        fixed, observed_at = facts.fixed, facts.observed_at
-        name = f"{fixed[0]}{last_part(observed_at, revision=revision)}"
-        before = f"{self.base_url}/{revision_of}" if revision_of else ""
-        times = (stamp(observed_at), stamp(received))
-        body = self.write(facts.values, fixed, f"{self.base_url}/{name}", times, before)
-        return Member(name, fixed[1], observed_at, body.encode("utf-8"), facts.point)
 
     def deletion(self, key: str, observed_at: datetime, *, received: datetime) -> Member:
         """Write the deletion of an entity, observed at this time: what it is of, when, by whom, and nothing else."""
@@ -112,7 +104,7 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
         source_code=text,
         wanted=Wanted(each=source.each, root_names=_root_names(source), key=_key(source)),
         facts=code.space["read"],
-        write=code.space["write"],
+        member=code.space["member"],
         key=code.space["key"],
         locate=code.space["locate"],
         gone=_gone(source.publish.gone),

@@ -109,7 +109,10 @@ class Reading:
         found = [self._path(path, binding, base, depth) for path in paths]
         self._code.add(depth, f"{target} = {found[0]}")
         if len(found) > 1:
-            self._code.add(depth, f"if {target} in {binding.name}_absent:")
+            # Most are real numbers, which a search among the absent values takes long to tell from texts.
+            real = any(isinstance(it, int | float) for it in binding.sentinels)
+            test = "" if real else f"type({target}) is not float and "
+            self._code.add(depth, f"if {test}{target} in {binding.name}_absent:")
             self._code.add(depth + 1, f"{target} = first({binding.name}_absent, {', '.join(found[1:])})")
 
     def _path(self, path: Path, binding: Binding, base: str, depth: int) -> str:

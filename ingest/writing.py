@@ -67,12 +67,12 @@ class Writing:
         self._places: Counter[str] = Counter()
 
     def member(self, template: Mapping[str, Any], *, depth: int) -> None:
-        """Write the statements that return the member for a template."""
+        """Write the statements that make the `body` of a member for a template."""
         self._places = Counter(name for found in _objects(template) for name in found)
         pieces = [self._entry(key, value, depth) for key, value in template.items()]
         body = "".join(piece.text for piece in pieces)
         # The first key of a template is @id: unconditional, so its comma can go here and now.
-        self._code.add(depth, f"return f'{{{{{body[1:]}}}}}'")
+        self._code.add(depth, f"body = f'{{{{{body[1:]}}}}}'")
 
     def _variable(self) -> str:
         self._count += 1
