@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import groupby
+from sys import intern
 
 from ingest import converting, reading, writing
 from ingest.bindings import Binding, Group
@@ -53,7 +54,7 @@ def generate(source: Source, model: Model, *, base_url: str, quick: bool) -> Cod
     space = {**converting.helpers(), **reading.helpers(), **writing.helpers()}
     space |= {"publisher": quoted(source.publisher_iri), "licence": quoted(source.licence)}
     space |= {"publisher_value": source.publisher_iri, "licence_value": source.licence}
-    space |= {"base_url": base_url, "blake2b": blake2b, "last_part": last_part, "Member": Member}
+    space |= {"base_url": base_url, "blake2b": blake2b, "intern": intern, "last_part": last_part, "Member": Member}
     space["beginning"] = partial(members_of, source.stream)
     space["minted"] = partial(entity_iri, base_url=base_url, stream=source.stream)
     code = Code(space=space)
@@ -147,7 +148,9 @@ def _add_constants(code: Code, plan: Plan) -> None:
     code.add(0, f"def constants({given}):", "    entity = minted(v_entity)")
     code.add(1, *plan.body.constants, *plan.said[1].constants)
     code.add(1, f"begun = blake2b({plan.said[0]}, digest_size=8)", f"end = {plan.said[2]}")
-    code.add(1, f"fixed = {written_tuple(['beginning(v_entity)', 'entity', *plan.body.names])}")
+    # Pieces that entities share are one object, which stays in the processor's cache.
+    pieces = [f"intern({name})" if name.startswith("m") else name for name in plan.body.names]
+    code.add(1, f"fixed = {written_tuple(['beginning(v_entity)', 'entity', *pieces])}")
     code.add(1, f"return {', '.join([*plan.said[1].names, 'begun', 'end', 'fixed'])}")
     code.add(0, "", "")
 
@@ -156,7 +159,9 @@ def _add_read(code: Code, plan: Plan, read: Reading, groups: Groups) -> None:
     bindings, add = ordered(plan.plain), code.add
     read.begin("read", plan.source.lookups.values())
     raws = {binding.name: read.raw(binding, "item", depth=1) for binding in bindings}
-    _add_known(code, plan, [raw for name in plan.seldom for raw in raws[name]])
+    looked_up = {name for name in plan.seldom if plan.plain[name].lookup}
+    rows = sorted({f"{plan.plain[name].lookup}_row" for name in looked_up})
+    _add_known(code, plan, [raw for name in plan.seldom if name not in looked_up for raw in raws[name]], rows)
     for is_fresh, run in groupby(bindings, lambda binding: binding.name in ("entity", *plan.seldom)):
         if is_fresh:
             add(1, "if fresh:")
@@ -172,21 +177,25 @@ def _add_read(code: Code, plan: Plan, read: Reading, groups: Groups) -> None:
     given = ", ".join(["v_entity", *(f"v_{name}" for name in plan.seldom)])
     add(1, "if fresh:", f"    {', '.join([*plan.said[1].names, 'begun', 'end', 'fixed'])} = constants({given})")
     if _is_keyed(plan):
-        add(2, f"entities.keep(r_entity, (raws, {', '.join(_known(plan))}))")
+        add(2, f"entities.keep(r_entity, (raws, {', '.join([*rows, *_known(plan)])}))")
     add(1, *plan.said[1].rest, "digest = begun.copy()", f"digest.update({_packed('said')} + end)")
     point = "v_point" if "point" in plan.plain else "None"
     add(1, f"return Facts(v_entity, v_observed_at, {point}, {written_tuple(plan.values)}, digest.digest(), fixed)")
     add(0, "", "")
 
 
-def _add_known(code: Code, plan: Plan, raws: Sequence[str]) -> None:
-    """Add the look for the entity among those that are known, and whether it is as it was then."""
+def _add_known(code: Code, plan: Plan, raws: Sequence[str], rows: Sequence[str]) -> None:
+    """Add the look for the entity among those that are known, and whether it is as it was then.
+
+    A row of another document is what it was as long as it is the same object: a new document makes new ones.
+    """
     if not _is_keyed(plan):
         code.add(1, "fresh = True")
         return
     code.add(1, f"raws = {written_tuple(raws)}", "known = entities.get(r_entity) if type(r_entity) is str else None")
-    code.add(1, "fresh = known is None or known[0] != raws")
-    code.add(1, "if not fresh:", f"    _, {', '.join(_known(plan))} = known")
+    changed = [f"known[{at}] is not {row}" for at, row in enumerate(rows, 1)]
+    code.add(1, f"fresh = {' or '.join(['known is None', 'known[0] != raws', *changed])}")
+    code.add(1, "if not fresh:", f"    {', '.join(['_'] * (1 + len(rows)))}, {', '.join(_known(plan))} = known")
 
 
 def _is_keyed(plan: Plan) -> bool:

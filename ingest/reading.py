@@ -16,6 +16,8 @@ from ingest.source import Lookup
 from streams.record import Reason
 from vocab.model import Field, Kind
 
+# One object, because rows are compared as objects.
+_NOTHING: Mapping[str, Any] = {}
 _TESTS = {"above": ">", "below": "<", "equals": "==", "not": "!="}
 # Kinds of values that seldom change from one item of an entity to the next: its name, its place, what it is.
 _SELDOM = (Kind.STRING, Kind.TEXT, Kind.IRI, Kind.CODE, Kind.POINT)
@@ -31,7 +33,7 @@ def row(tables: Mapping[str, Mapping[str, Any]], spot: Spot, key: Any) -> Any:
 
 def row_or_nothing(tables: Mapping[str, Mapping[str, Any]], spot: Spot, key: Any) -> Any:
     """Find the row of a looked-up document that may lack it."""
-    return tables.get(spot.name, {}).get(str(key), {})
+    return tables.get(spot.name, _NOTHING).get(str(key), _NOTHING)
 
 
 def object_of(item: Any, path: str) -> dict[str, Any]:
