@@ -75,27 +75,30 @@ def _moment(milliseconds: int) -> datetime:
 
 def remember(facts: Facts, batch: Batch, received: datetime) -> None:
     """Decide what an item is to its entity, publish it if it is news, and remember it."""
-    mapper, observed = batch.mapper, in_milliseconds(facts.observed_at)
-    last = batch.seen.get(facts.key)
-    if last is None or observed > last.observed:
-        published = NEVER if last is None else last.published
-        if last is None or _is_news(facts, observed, last, mapper.source.publish):
-            batch.publish(mapper.member(facts, received=received), _operation(last))
+    key, observed_at, _, _, digest, _ = facts
+    observed, last = in_milliseconds(observed_at), batch.seen.get(key)
+    if last is None:
+        batch.publish(batch.mapper.member(facts, received=received), Operation.CREATE)
+        batch.seen[key] = Seen(observed, digest, observed, False)
+    elif observed > last.observed:
+        published = last.published
+        if _is_news(facts, observed, last, batch.mapper.source.publish):
+            batch.publish(batch.mapper.member(facts, received=received), _operation(last))
             published = observed
-        batch.seen[facts.key] = Seen(observed, facts.digest, published, revised=False)
+        batch.seen[key] = Seen(observed, digest, published, False)
     elif last.deleted and batch.snapshot is not None:
         # Back with an old time, or a word from before the deletion: the end of the payload tells (`close`).
         batch.snapshot.back.append((facts, received))
     elif observed == last.observed:
-        if facts.digest != last.digest:
-            batch.seen[facts.key] = _revise(facts, last, batch, received)
+        if digest != last.digest:
+            batch.seen[key] = _revise(facts, last, batch, received)
     else:
         _late(facts, last, batch, received)
 
 
-def _operation(last: Seen | None) -> Operation:
+def _operation(last: Seen) -> Operation:
     """Return what a new version of an entity does to it: what is not there, or not any more, is created (LDES-56)."""
-    there = last is not None and not last.deleted and last.published != NEVER
+    there = not last.deleted and last.published != NEVER
     return Operation.UPDATE if there else Operation.CREATE
 
 

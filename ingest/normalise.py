@@ -104,12 +104,13 @@ def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
     payload = None
     try:
         payload = Payload.from_record(entry.record)
+        received = payload.received_at
         for found in decode(payload.body, payload.media_type, mapper.wanted):
             items += 1
             if isinstance(found, Break):
                 _break(batch, entry.offset, found)
             else:
-                _item(found, batch, tables, entry=entry, received=payload.received_at)
+                _item(found, batch, tables, entry.offset, received)
     except Exception as error:  # noqa: BLE001 - whatever a decoder did not foresee is kept for replay, not lost
         _break(batch, entry.offset, fault(error, entry.record.value[:EXCERPT]))
         items += 1
@@ -124,7 +125,7 @@ def _break(batch: Batch, offset: int, problem: Break) -> None:
         batch.snapshot.broken = True
 
 
-def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: datetime) -> None:
+def _item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
     mapper, snapshot = batch.mapper, batch.snapshot
     try:
         if mapper.gone is not None and mapper.gone(item.value):
@@ -139,10 +140,10 @@ def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: d
         batch.take(facts, batch, received)
     except Refused as refused:
         problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
-        batch.reject(entry.offset, item.below(refused.path), problem)
+        batch.reject(offset, item.below(refused.path), problem)
         _see_refused(item, batch, tables, received)
     except Exception as error:  # noqa: BLE001 - one bad mapping must not cost the other items
-        batch.reject(entry.offset, item.path, fault(error, _excerpt(item.value)))
+        batch.reject(offset, item.path, fault(error, _excerpt(item.value)))
         _see_refused(item, batch, tables, received)
 
 

@@ -102,7 +102,7 @@ def _aware(name: str, value: datetime) -> None:
         raise ValueError(f"{name} must carry a time zone")
 
 
-def _spliceable(name: str, body: bytes) -> None:
+def _refuse_unspliceable(name: str, body: bytes) -> None:
     if not (body.startswith(b'{"@id":"') and body.endswith(b"}")):
         raise ValueError(f'the body of {name} must be one JSON object that starts with {{"@id":"')
 
@@ -186,7 +186,7 @@ class Member(NamedTuple):
         name, entity, observed_at, body, point, transaction, closes = self
         if observed_at.tzinfo is None:
             raise ValueError(f"observed_at of {name} must carry a time zone")
-        _spliceable(name, body)
+        _refuse_unspliceable(name, body)
         headers = {"id": name.encode(), "observed_at": format_time(observed_at).encode()}
         if point is not None:
             headers["point"] = f"{point.longitude!r} {point.latitude!r}".encode()
@@ -209,7 +209,7 @@ class Member(NamedTuple):
             longitude, latitude = packed.decode().split(" ")
             point = Point(longitude=float(longitude), latitude=float(latitude))
         name = record.headers["id"].decode()
-        _spliceable(name, record.value)
+        _refuse_unspliceable(name, record.value)
         return cls(
             id=name,
             entity=record.key.decode(),
