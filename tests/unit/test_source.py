@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
 # Each third-party library lives in the named files only; `tests` and `loadtests` may use anything.
 CONFINED: dict[str, tuple[str, ...]] = {
     "aiokafka": ("streams/kafka_",),
+    "cramjam": ("streams/packs.py",),
     "asyncpg": (
         "streams/pool.py",
         "streams/postgres_log.py",
