@@ -36,7 +36,7 @@ class MemberSink(Protocol):
         """Store members, their places in live views, newest-per-entity, head and log position in one transaction.
 
         Then wakes the readers. Raises `StoreError` (not retriable) when the stored head is not `placed.base`: somebody
-        else writes.
+        else writes; and `TwinError`, which is one, when some of the members are `known`.
         """
         ...
 

@@ -78,6 +78,8 @@ PURE = (
     "ldes_server/render.py",
     "ldes_server/negotiate.py",
     "ldes_server/plain.py",
+    "ldes_server/arrivals.py",
+    "streams/packs.py",
     "ldes_server/retention.py",
     "ldes_server/shrinking.py",
     "ldes_server/fragmentations/kept.py",
