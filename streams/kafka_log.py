@@ -16,7 +16,7 @@ from streams import kafka_client
 from streams.errors import ConfigError, Problem
 from streams.kafka_client import LONG_POLL, SHORT_POLL, abandoned, flushed, insist, started, stopped, translated, whole
 from streams.kafka_options import KafkaOptions, Topic, faults, wanted
-from streams.kafka_reader import EPOCH, Reader, bounds_of, entries_of
+from streams.kafka_reader import EPOCH, Reader, bounds_of, end_of, entries_of
 from streams.record import Entry, Record
 
 
@@ -85,7 +85,7 @@ class KafkaLog:
         """Append all records (see Log; for more than a batch, see the class)."""
         partition = await self._ensure(topic)
         if not records:
-            return (await self._bounds(topic))[1] - 1
+            return await self._end(topic) - 1
         with translated("append"):
             producer = await self._started_producer()
             try:
@@ -108,7 +108,12 @@ class KafkaLog:
         partition = await self._ensure(topic)
         with translated("read"):
             consumer = await started(kafka_client.consumer(self._options, wait=LONG_POLL), self._options)
-        reader = Reader(consumer, partition, after=after, bounds=lambda: self._bounds(topic))
+        reader = Reader(
+            *(consumer, partition),
+            after=after,
+            end=lambda: self._end(topic),
+            bounds=lambda: self._bounds(topic),
+        )
         self._readers.add(reader)
         try:
             while True:
@@ -194,6 +199,12 @@ class KafkaLog:
         for reader in self._readers:
             reader.skip(partition, keep)
         return int(keep - first)
+
+    async def _end(self, topic: str) -> int:
+        partition = TopicPartition(self._options.prefix + topic, 0)
+        with translated("read"):
+            end: int = await self._ask(lambda consumer: end_of(consumer, partition))
+        return end
 
     async def _bounds(self, topic: str) -> tuple[int, int]:
         partition = TopicPartition(self._options.prefix + topic, 0)

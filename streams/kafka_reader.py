@@ -24,17 +24,19 @@ _LOOK = timedelta(milliseconds=100)
 _SILENCE = timedelta(seconds=5)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Asks for the offset of the oldest entry kept and the one the next entry will get.
+# Asks for the offset that the next entry will get, and for that and the one of the oldest entry kept, oldest first.
+End = Callable[[], Awaitable[int]]
 Bounds = Callable[[], Awaitable[tuple[int, int]]]
 
 
 class Reader:
     """One consumer on one partition, with a position of its own; it holds at most one answer of the broker."""
 
-    def __init__(self, consumer: Any, partition: TopicPartition, *, after: int, bounds: Bounds) -> None:
+    def __init__(self, consumer: Any, partition: TopicPartition, *, after: int, end: End, bounds: Bounds) -> None:
         self._consumer = consumer
         self._partition = partition
         self._position = after + 1
+        self._end = end
         self._bounds = bounds
         self._looking: asyncio.Task[Any] | None = None
         self._closing = asyncio.Lock()
@@ -64,7 +66,7 @@ class Reader:
                 await self._check_now_and_then()
             elif self._position >= (self._consumer.highwater(self._partition) or 0):
                 # What was appended before the caller asked belongs to this batch.
-                end = (await self._bounds())[1] if end is None else end
+                end = await self._end() if end is None else end
                 if self._position >= end:
                     break
             wait = not found
@@ -82,7 +84,7 @@ class Reader:
         now = asyncio.get_running_loop().time()
         if now - self._heard <= _SILENCE.total_seconds():
             return
-        _, end = await self._bounds()
+        end = await self._end()
         # What only marks the end of somebody's transaction is read over without a record.
         place = max(self._position, await self._consumer.position(self._partition))
         if place < end and self._owed == place:
@@ -139,11 +141,16 @@ class Reader:
             await stopped(self._consumer)
 
 
+async def end_of(consumer: Any, partition: TopicPartition) -> int:
+    """Return the offset that the next entry will get."""
+    end = await consumer.end_offsets([partition])
+    return int(end[partition])
+
+
 async def bounds_of(consumer: Any, partition: TopicPartition) -> tuple[int, int]:
     """Return the offset of the oldest entry kept, and the one the next entry will get."""
     first = await consumer.beginning_offsets([partition])
-    end = await consumer.end_offsets([partition])
-    return int(first[partition]), int(end[partition])
+    return int(first[partition]), await end_of(consumer, partition)
 
 
 # Two thirds of the time of calling the classes; a reader that catches up spends much of its time there
