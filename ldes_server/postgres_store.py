@@ -243,9 +243,9 @@ class PostgresStore:
             return ()
         return [row["body"] for row in await self.database.rows("digests", stream, DIGEST, start, start + limit)]
 
-    async def sign(self, stream: str, index: int, line: bytes) -> None:
-        """Keep the digest of a page for ever; one that is there stays."""
-        await self.database.row("keep", stream, VIEW, 0, index, DIGEST, "", line)
+    async def sign(self, stream: str, index: int, *lines: bytes) -> None:
+        """Keep the digests of the pages from `index` on for ever, all or none; one that is there stays."""
+        await self.database.row("sign", stream, DIGEST, index, lines)
 
     async def coverage(self, stream: str) -> Coverage | None:
         """Return what the live members of a stream cover; None when there are none."""

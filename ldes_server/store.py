@@ -191,6 +191,6 @@ class Ledger(Protocol):
         """Return the digests there are of the pages `start` to before `start + limit`, in order."""
         ...
 
-    async def sign(self, stream: str, index: int, line: bytes) -> None:
-        """Keep the digest of a page for ever; one that is there stays."""
+    async def sign(self, stream: str, index: int, *lines: bytes) -> None:
+        """Keep the digests of the pages from `index` on for ever, all or none; one that is there stays."""
         ...

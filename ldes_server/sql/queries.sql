@@ -207,6 +207,14 @@ WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AN
 ORDER BY index DESC
 LIMIT 1
 
+-- name: sign
+-- Keep the digests of the pages of the log from $3 on, each unless there is one.
+INSERT INTO ldes.kept_pages (stream, view, level, index, form, base_url, body)
+SELECT id, 'log', 0, $3::bigint + line.place - 1, $2, '', line.body
+FROM ldes.streams, unnest($4::bytea[]) WITH ORDINALITY AS line (body, place)
+WHERE name = $1
+ON CONFLICT DO NOTHING
+
 -- name: digests
 -- The digests of a range of pages of the log, in order.
 SELECT body FROM ldes.kept_pages
