@@ -19,6 +19,8 @@ MAX_READ_BYTES = 16 * 2**20
 _SLICE = 500
 # How long one look into the consumer may last: a reader that is cancelled ends within it.
 _LOOK = timedelta(milliseconds=100)
+# What was there when it was asked for is there sooner than this.
+_PROMPT = timedelta(milliseconds=10)
 # After this much silence a reader asks for the end of the topic, which notices a cluster that is gone; after as much
 # again, it notices a client that brings nothing although there is something.
 _SILENCE = timedelta(seconds=5)
@@ -53,6 +55,7 @@ class Reader:
         size = 0
         end: int | None = None
         wait = False
+        began = asyncio.get_running_loop().time()
         while len(taken) < limit and size < MAX_READ_BYTES:
             # As many as fit, if the largest of the last look tells; the first look of all takes one.
             most = min(limit - len(taken), _SLICE, max(1, (MAX_READ_BYTES - size) // self._large))
@@ -61,6 +64,9 @@ class Reader:
                 sizes = [it.serialized_value_size for it in found]
                 self._large = max(1, *sizes)
                 size += sum(sizes)
+                if not taken and asyncio.get_running_loop().time() - began > _PROMPT.total_seconds():
+                    # It was waited for, so there was nothing when the caller asked: no need to look for more.
+                    end = self._position
                 taken += entries_of(found)
             elif not taken:
                 await self._check_now_and_then()
