@@ -12,12 +12,16 @@ from typing import Any, Self
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
-from streams.errors import StoreError
+from streams.errors import StoreError, TwinError
 from streams.pool import close_pool, open_pool
 
 # SQLSTATE class -> whether trying again can help: connection lost, transaction rolled back (deadlock, serialisation),
 # out of resources, operator intervention (restart, cancelled by a timeout), system error. Lock timeouts are 55P03.
 _RETRIABLE = frozenset({"08", "40", "53", "55", "57", "58"})
+
+
+# The index that keeps twins out.
+IDENTITY = "members_stream_identity_key"
 
 
 def identity(member_id: str) -> Any:
@@ -91,6 +95,12 @@ class Database:
         }
 
 
+def twins(doing: str) -> TwinError:
+    """Say that a batch has members that were published before."""
+    what = "some of the members were published before, and nothing of this batch is stored"
+    return TwinError(what, where=f"PostgreSQL, {doing}", fix="ask which are known, and publish the others")
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turn the driver's errors into StoreError, once, with their cause; ours pass."""
@@ -107,6 +117,8 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def _store_error(doing: str, error: Exception, *, retriable: bool) -> StoreError:
+    if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name == IDENTITY:
+        return twins(doing)
     fix = "check that PostgreSQL runs and can be reached" if retriable else "see the cause; then start again"
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
         fix = "run `smartflanders migrate`"

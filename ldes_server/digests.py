@@ -27,6 +27,8 @@ JSON, LINES = "application/json", "application/x-ndjson"
 GENESIS = "0" * 64
 # Lines in one answer: 300 kB, half of it after compression.
 PER_PART = 1000
+# Digests kept in one transaction: a page closes for every 250 members, and each commit waits for the disk.
+_AT_ONCE = 20
 # How often closed pages are looked for: what a reader waits for at most.
 _EVERY = timedelta(seconds=5)
 
@@ -71,21 +73,28 @@ def sign(index: int, members: Sequence[Published], *, previous: str) -> bytes:
 async def sign_closed(stream: Stream, store: Signer, *, stop: asyncio.Event) -> int:
     """Sign every page that has closed since the last one signed, or until `stop`; return how many.
 
-    May be stopped anywhere: each page's digest is kept at once, and whoever comes next goes on behind it. Pages that
+    May be stopped anywhere: digests are kept a few at a time, and whoever comes next goes on behind them. Pages that
     retention dropped unsigned (a store older than digests) are left out, which their numbers show.
     """
     newest = await store.signed(stream.name)
     last: dict[str, Any] = orjson.loads(newest) if newest else {"page": -1, "chain": GENESIS}
-    index, previous, done = last["page"] + 1, last["chain"], 0
+    previous = last["chain"]
     head = await store.head(stream.name)
-    for number in range(max(index, head.first // stream.page_size), head.count // stream.page_size):
+    first: int = max(last["page"] + 1, head.first // stream.page_size)
+    done = first
+    lines: list[bytes] = []
+    for number in range(first, head.count // stream.page_size):
         page = await store.page(stream, PageId(level=0, index=number))
         if page is None or not page.final or stop.is_set():
             break
-        line = sign(number, page.members, previous=previous)
-        await store.sign(stream.name, number, line)
-        previous, done = orjson.loads(line)["chain"], done + 1
-    return done
+        lines.append(sign(number, page.members, previous=previous))
+        previous = orjson.loads(lines[-1])["chain"]
+        if len(lines) == _AT_ONCE:
+            await store.sign(stream.name, done, *lines)
+            done, lines = done + len(lines), []
+    if lines:
+        await store.sign(stream.name, done, *lines)
+    return done + len(lines) - first
 
 
 async def run_signing(stream: Stream, store: Signer, *, stop: asyncio.Event) -> None:

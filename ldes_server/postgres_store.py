@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ldes_server.coverage import Coverage, read_coverage
-from ldes_server.database import Database, identity, translated
+from ldes_server.database import Database, identity, translated, twins
 from ldes_server.log_view import VIEW, leaf
 from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.postgres_builds import Builds
@@ -117,19 +117,21 @@ class PostgresStore:
         Then wakes the readers.
 
         Raises `StoreError`, not retriable, when the stored count, time and position are not those of `placed.base`
-        (retention may have moved `first` meanwhile), and when a member's id is published already.
+        (retention may have moved `first` meanwhile), and `TwinError` when a member was published before: the index of
+        identities tells while the members are copied, so that nobody has to ask beforehand.
         """
         async with self.database.connection(f"append to {stream}") as connection, connection.transaction():
             row = await self._lock(connection, stream)
             _refuse_other_base(stream, stored=head_of(row), base=placed.base)
             if placed.members:
                 await copy_members(connection, row["id"], placed.members)
+                if row["forgets"]:
+                    await _refuse_dropped(connection, stream, row["id"], placed)
                 if await connection.fetchval(QUERIES["newest"], row["id"], placed.members[0].sequence):
                     await number_new(connection, row["id"], placed.members[0].sequence)
                 await self._placer.publish(connection, stream, row["id"], placed.members, placed.bodies)
-                await connection.execute(QUERIES["announce"], stream)
-            head = placed.head
-            await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position)
+            head, news = placed.head, bool(placed.members)
+            await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position, news)
 
     # The web side: pages.
 
@@ -241,9 +243,9 @@ class PostgresStore:
             return ()
         return [row["body"] for row in await self.database.rows("digests", stream, DIGEST, start, start + limit)]
 
-    async def sign(self, stream: str, index: int, line: bytes) -> None:
-        """Keep the digest of a page for ever; one that is there stays."""
-        await self.database.row("keep", stream, VIEW, 0, index, DIGEST, "", line)
+    async def sign(self, stream: str, index: int, *lines: bytes) -> None:
+        """Keep the digests of the pages from `index` on for ever, all or none; one that is there stays."""
+        await self.database.row("sign", stream, DIGEST, index, lines)
 
     async def coverage(self, stream: str) -> Coverage | None:
         """Return what the live members of a stream cover; None when there are none."""
@@ -311,6 +313,12 @@ class PostgresStore:
             await connection.execute(QUERIES["create"], stream)
             row = await connection.fetchrow(QUERIES["lock"], stream)
         return row
+
+
+async def _refuse_dropped(connection: Any, stream: str, number: int, placed: Placed) -> None:
+    identities = [identity(member.id) for member in placed.members]
+    if await connection.fetchval(QUERIES["remembered"], number, identities):
+        raise twins(f"append to {stream}")
 
 
 def _refuse_other_base(stream: str, *, stored: Head, base: Head) -> None:

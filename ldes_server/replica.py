@@ -125,9 +125,9 @@ class ReplicaStore:
         found = await self._replica.digests(stream, start, limit=limit)
         return found or await self._primary.digests(stream, start, limit=limit)
 
-    async def sign(self, stream: str, index: int, line: bytes) -> None:
+    async def sign(self, stream: str, index: int, *lines: bytes) -> None:
         """Keep a digest at the primary."""
-        await self._primary.sign(stream, index, line)
+        await self._primary.sign(stream, index, *lines)
 
     async def coverage(self, stream: str) -> Coverage | None:
         """Return what the live members cover, from the primary: finding out writes down what full blocks cover."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ldes_server.database import identity
@@ -17,23 +17,16 @@ COLUMNS = (
 
 async def copy_members(connection: Any, stream: int, members: Sequence[Published]) -> None:
     """Copy members into the rows of the stream with this id."""
-    records = [
-        (
-            member.sequence,
-            member.published_at,
-            member.observed_at,
-            member.point.longitude if member.point else None,
-            member.point.latitude if member.point else None,
-            identity(member.id),
-            stream,
-            member.id,
-            member.entity,
-            member.body,
-            member.deleted,
-        )
-        for member in members
-    ]
+    records = _rows(stream, members)
     await connection.copy_records_to_table("members", schema_name="ldes", columns=COLUMNS, records=records)
+
+
+def _rows(stream: int, members: Iterable[Published]) -> Iterator[tuple[object, ...]]:
+    # Made while the driver sends: the server copies the first ones before the last is made.
+    for sequence, published_at, name, entity, observed_at, point, body, deleted in members:
+        west, south = (point.longitude, point.latitude) if point else (None, None)
+        key = identity(name)
+        yield sequence, published_at, observed_at, west, south, key, stream, name, entity, body, deleted
 
 
 def head_of(row: Any) -> Head:

@@ -36,7 +36,7 @@ class MemberSink(Protocol):
         """Store members, their places in live views, newest-per-entity, head and log position in one transaction.
 
         Then wakes the readers. Raises `StoreError` (not retriable) when the stored head is not `placed.base`: somebody
-        else writes.
+        else writes; and `TwinError`, which is one, when some of the members are `known`.
         """
         ...
 
@@ -191,6 +191,6 @@ class Ledger(Protocol):
         """Return the digests there are of the pages `start` to before `start + limit`, in order."""
         ...
 
-    async def sign(self, stream: str, index: int, line: bytes) -> None:
-        """Keep the digest of a page for ever; one that is there stays."""
+    async def sign(self, stream: str, index: int, *lines: bytes) -> None:
+        """Keep the digests of the pages from `index` on for ever, all or none; one that is there stays."""
         ...

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
+from ldes_server.arrivals import Arrival, read
 from ldes_server.gathering import Gathered, Gathering, tied
 from ldes_server.model import Head, Placed, Published, Stream
 from ldes_server.store import MemberSink
 from streams.batches import next_batch
+from streams.errors import TwinError
 from streams.log import Log
 from streams.logs import logger
 from streams.metrics import (
@@ -25,21 +25,14 @@ from streams.metrics import (
     WRITE_MEMBERS,
     WRITE_SECONDS,
 )
-from streams.record import Entry, Member, members_topic
-from vocab.lexical import is_iri
-from vocab.versions import FINAL_KEY, TRANSACTION_KEY
+from streams.record import Entry, members_topic
 
 # At most this many members in one transaction: 2,000 reach 0.9 of the rate of 10,000 and hold the stream's lock for
 # 20 ms instead of 100; when less is there, less is taken, so a quiet stream waits for nobody.
 BATCH = 2000
 # The finest step that survives on the wire (streams.record.format_time).
 TICK = timedelta(milliseconds=1)
-# What a page or the writer itself adds, or a page says once for all members; a member that brings its own would say it
-# twice (LDES-30).
-RESERVED = frozenset({"generatedAtTime", "sequence", "@context", TRANSACTION_KEY, FINAL_KEY})
-# Ids and entities are keys of b-trees, whose entries end at 2,700 bytes; real addresses end long before.
-LONGEST_ADDRESS = 2000
-
+_new: Any = tuple.__new__
 _log = logger(__name__)
 
 
@@ -59,22 +52,19 @@ def place(
     """
     seen, void = set(known), set[str]()
     foreign: list[int] = []
-    fresh: list[tuple[Entry, Member]] = []
-    bodies: list[Mapping[str, Any]] = []
-    for entry in entries:
-        found = _member(entry)
+    fresh: list[tuple[datetime, Arrival]] = []
+    for offset, at, record in entries:
+        found = read(record)
         if found is None:
-            foreign.append(entry.offset)
-        elif found[0].id not in seen:
-            member, body = found
-            seen.add(member.id)
-            fresh.append((entry, member))
-            bodies.append(body)
-        elif found[0].id in known:
-            void.add(found[0].transaction)
+            foreign.append(offset)
+        elif found.id not in seen:
+            seen.add(found.id)
+            fresh.append((at, found))
+        elif found.id in known:
+            void.add(found.transaction)
     if stream.transactions:
         fresh = list(_tie(fresh, frozenset(void)))
-    members = tuple(_publish(zip(fresh, bodies, strict=True), head, stream))
+    members = tuple(_publish(fresh, head, stream))
     return Placed(
         base=head,
         head=replace(
@@ -86,56 +76,23 @@ def place(
         members=members,
         duplicates=len(entries) - len(members) - len(foreign),
         foreign=tuple(foreign),
-        bodies=bodies,
+        bodies=[arrival.parsed for _, arrival in fresh],
     )
 
 
-def _tie(fresh: Sequence[tuple[Entry, Member]], void: frozenset[str]) -> Iterator[tuple[Entry, Member]]:
+def _tie(fresh: Sequence[tuple[datetime, Arrival]], void: frozenset[str]) -> Iterator[tuple[datetime, Arrival]]:
     """Let members say what they belong together with: only here it is known which of them is the last new one."""
-    words = tied([member.transaction for _, member in fresh], void)
-    for (entry, member), word in zip(fresh, words, strict=True):
-        yield entry, member._replace(body=b"%s%s}" % (member.body[:-1], word)) if word else member
+    words = tied([arrival.transaction for _, arrival in fresh], void)
+    for (at, arrival), word in zip(fresh, words, strict=True):
+        yield at, arrival._replace(body=b"%s%s}" % (arrival.body[:-1], word)) if word else arrival
 
 
-def _member(entry: Entry) -> tuple[Member, Mapping[str, Any]] | None:
-    """Unpack a member and its body; None for what a page could never show, however it came into the topic."""
-    try:
-        member = Member.from_record(entry.record)
-        body = orjson.loads(member.body)
-    except (ValueError, KeyError, OverflowError):
-        return None
-    if not RESERVED.isdisjoint(body) or not _is_named(member.body, body["@id"]):
-        return None
-    named = _is_address(member.id) and _is_address(member.entity) and len(member.transaction) <= LONGEST_ADDRESS
-    return (member, body) if named else None
-
-
-def _is_named(packed: bytes, iri: object) -> bool:
-    # Pages take the IRI from the start of the body as it stands, and put it between angle brackets.
-    return isinstance(iri, str) and is_iri(iri) and packed.startswith(b'{"@id":"%s"' % iri.encode())
-
-
-def _is_address(text: str) -> bool:
-    # PostgreSQL's text holds every character but NUL.
-    return 0 < len(text.encode()) <= LONGEST_ADDRESS and "\0" not in text
-
-
-def _publish(
-    fresh: Iterable[tuple[tuple[Entry, Member], Mapping[str, Any]]], head: Head, stream: Stream
-) -> Iterator[Published]:
+def _publish(fresh: Iterable[tuple[datetime, Arrival]], head: Head, stream: Stream) -> Iterator[Published]:
     clock = head.published_at
-    for sequence, ((entry, member), body) in enumerate(fresh, head.count):
-        clock = _tick(clock, entry.at, opens_leaf=sequence % stream.page_size == 0)
-        yield Published(
-            sequence=sequence,
-            published_at=clock,
-            id=member.id,
-            entity=member.entity,
-            observed_at=member.observed_at,
-            point=member.point,
-            body=member.body,
-            deleted=stream.deletes(body),
-        )
+    for sequence, (at, arrival) in enumerate(fresh, head.count):
+        clock = _tick(clock, at, opens_leaf=sequence % stream.page_size == 0)
+        name, entity, observed_at, point, _, body, parsed = arrival
+        yield _new(Published, (sequence, clock, name, entity, observed_at, point, body, stream.deletes(parsed)))
 
 
 def _tick(clock: datetime | None, at: datetime, *, opens_leaf: bool) -> datetime:
@@ -157,17 +114,38 @@ async def run_writer(stream: Stream, log: Log, sink: MemberSink, *, stop: asynci
     await sink.ensure_stream(stream)
     head = await sink.head(stream.name)
     gathering = Gathering() if stream.transactions else None
+    # Who begins anew most likely meets what was published before the end; then twins come one after the other.
+    suspicious = True
     batches = log.read(members_topic(stream.name), after=head.position, limit=BATCH)
     while entries := await next_batch(batches, stop):
         start = time.perf_counter()
         gathered = gathering.add(entries) if gathering else Gathered(ready=entries, position=entries[-1].offset)
         if not gathered.ready:
             continue
-        known = await sink.known(stream.name, claimed(gathered.ready))
-        placed = place(gathered.ready, stream, head=head, known=known, position=gathered.position)
-        await sink.append(stream.name, placed)
+        placed, suspicious = await _publish_batch(gathered, stream, sink, head, suspicious)
         head = placed.head
         _count(stream.name, placed, seconds=time.perf_counter() - start)
+
+
+async def _publish_batch(
+    gathered: Gathered, stream: Stream, sink: MemberSink, head: Head, suspicious: bool
+) -> tuple[Placed, bool]:
+    """Publish a batch; return it, and whether members of it were published before.
+
+    With `suspicious` this is asked first; without, the sink refuses the batch if it is so, which costs nothing when it
+    is not.
+    """
+    known: Collection[str] = ()
+    if suspicious:
+        known = await sink.known(stream.name, claimed(gathered.ready))
+    placed = place(gathered.ready, stream, head=head, known=known, position=gathered.position)
+    try:
+        await sink.append(stream.name, placed)
+    except TwinError:
+        if suspicious:
+            raise
+        return await _publish_batch(gathered, stream, sink, head, True)
+    return placed, bool(known)
 
 
 def _count(name: str, placed: Placed, *, seconds: float) -> None:

@@ -186,7 +186,7 @@ def _shared(whole: float, weights: Mapping[str, float]) -> dict[str, int]:
 async def _topics(database: Database, patient: Patient, at: datetime) -> list[Part]:
     """Return the topics of a log on PostgreSQL with their share of its table, at the pace of what they hold."""
     rows = await database.rows("inspected_topics")
-    (table,) = [row for row in await database.rows("inspected_tables", "log") if row["name"] == "entries"]
+    (table,) = [row for row in await database.rows("inspected_tables", "log") if row["name"] == "packs"]
     weights = {row["name"]: (row["next"] - (row["first"] or 0)) * row["width"] for row in rows}
     sizes = _shared(table["rows"] + table["indexes"], weights)
     kept = kept_topics(patient.plan.sources, patient.settings)

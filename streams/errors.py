@@ -67,5 +67,9 @@ class StoreError(SmartFlandersError):
     """The page store could not take or give pages."""
 
 
+class TwinError(StoreError):
+    """Some members of a batch were published before; nothing of the batch is stored."""
+
+
 class FeedError(SmartFlandersError):
     """A feed that a client reads did not answer, or broke a rule without which it cannot be read."""

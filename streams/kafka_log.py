@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -15,8 +15,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from streams import kafka_client
 from streams.errors import ConfigError, Problem
 from streams.kafka_client import LONG_POLL, SHORT_POLL, abandoned, flushed, insist, started, stopped, translated, whole
+from streams.kafka_looker import Looker
 from streams.kafka_options import KafkaOptions, Topic, faults, wanted
-from streams.kafka_reader import EPOCH, Reader, bounds_of, entries_of
+from streams.kafka_reader import EPOCH, Reader, bounds_of, end_of, entries_of
 from streams.record import Entry, Record
 
 
@@ -37,12 +38,13 @@ class KafkaLog:
         self._patience = options.patience.total_seconds()
         self._admin: Any = None
         self._producer: Any = None
-        self._looker: Any = None
+        # Fetching an entry takes a while, and readers ask for the end of their topic before each batch.
+        self._looker = Looker(options)
+        self._ends = Looker(options)
         self._readers: set[Reader] = set()
         self._checked: set[str] = set()
         self._checking = asyncio.Lock()
         self._producing = asyncio.Lock()
-        self._asking = asyncio.Lock()
         # One line per topic: the batches of an append stay together.
         self._lines: dict[str, asyncio.Lock] = {}
 
@@ -57,9 +59,8 @@ class KafkaLog:
     ) -> None:
         for reader in list(self._readers):
             await reader.close()
-        looker, self._looker = self._looker, None
-        if looker is not None:
-            await stopped(looker)
+        for looker in (self._looker, self._ends):
+            await looker.close()
         producer, self._producer = self._producer, None
         if producer is not None:
             await flushed(producer)
@@ -85,7 +86,7 @@ class KafkaLog:
         """Append all records (see Log; for more than a batch, see the class)."""
         partition = await self._ensure(topic)
         if not records:
-            return (await self._bounds(topic))[1] - 1
+            return await self._end(topic) - 1
         with translated("append"):
             producer = await self._started_producer()
             try:
@@ -108,7 +109,12 @@ class KafkaLog:
         partition = await self._ensure(topic)
         with translated("read"):
             consumer = await started(kafka_client.consumer(self._options, wait=LONG_POLL), self._options)
-        reader = Reader(consumer, partition, after=after, bounds=lambda: self._bounds(topic))
+        reader = Reader(
+            *(consumer, partition),
+            after=after,
+            end=lambda: self._end(topic),
+            bounds=lambda: self._bounds(topic),
+        )
         self._readers.add(reader)
         try:
             while True:
@@ -135,7 +141,7 @@ class KafkaLog:
                     return entries_of(found[partition])[0]
 
         with translated("read"):
-            entry: Entry | None = await self._ask(newest)
+            entry: Entry | None = await self._looker.ask(newest)
         return entry
 
     async def commit(self, group: str, topic: str, offset: int) -> None:
@@ -185,7 +191,7 @@ class KafkaLog:
             return first, min(end - 1, end if young is None else young.offset)
 
         with translated("drop old entries"):
-            first, keep = await self._ask(keep_from)
+            first, keep = await self._looker.ask(keep_from)
             keep = keep if done is None else min(keep, done + 1)
             if keep <= first:
                 return 0
@@ -195,10 +201,16 @@ class KafkaLog:
             reader.skip(partition, keep)
         return int(keep - first)
 
+    async def _end(self, topic: str) -> int:
+        partition = TopicPartition(self._options.prefix + topic, 0)
+        with translated("read"):
+            end: int = await self._ends.ask(lambda consumer: end_of(consumer, partition))
+        return end
+
     async def _bounds(self, topic: str) -> tuple[int, int]:
         partition = TopicPartition(self._options.prefix + topic, 0)
         with translated("read"):
-            first, end = await self._ask(lambda consumer: bounds_of(consumer, partition))
+            first, end = await self._ends.ask(lambda consumer: bounds_of(consumer, partition))
         return first, end
 
     async def _ensure(self, topic: str) -> TopicPartition:
@@ -241,21 +253,6 @@ class KafkaLog:
             if self._producer is None:
                 self._producer = await started(kafka_client.producer(self._options), self._options)
             return self._producer
-
-    async def _ask(self, question: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        """Ask with the consumer for single questions, one at a time; after a fault the next one gets a new one."""
-        async with asyncio.timeout(self._patience), self._asking:
-            if self._looker is None:
-                looker = kafka_client.consumer(self._options, wait=SHORT_POLL)
-                self._looker = await started(looker, self._options)
-            try:
-                answer = await whole(question(self._looker))
-                self._looker.unsubscribe()
-            except BaseException:
-                consumer, self._looker = self._looker, None
-                await stopped(consumer)
-                raise
-            return answer
 
 
 def _batches(producer: Any, records: Sequence[Record]) -> Iterator[Any]:

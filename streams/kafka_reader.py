@@ -19,22 +19,26 @@ MAX_READ_BYTES = 16 * 2**20
 _SLICE = 500
 # How long one look into the consumer may last: a reader that is cancelled ends within it.
 _LOOK = timedelta(milliseconds=100)
+# What was there when it was asked for is there sooner than this.
+_PROMPT = timedelta(milliseconds=10)
 # After this much silence a reader asks for the end of the topic, which notices a cluster that is gone; after as much
 # again, it notices a client that brings nothing although there is something.
 _SILENCE = timedelta(seconds=5)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Asks for the offset of the oldest entry kept and the one the next entry will get.
+# Asks for the offset that the next entry will get, and for that and the one of the oldest entry kept, oldest first.
+End = Callable[[], Awaitable[int]]
 Bounds = Callable[[], Awaitable[tuple[int, int]]]
 
 
 class Reader:
     """One consumer on one partition, with a position of its own; it holds at most one answer of the broker."""
 
-    def __init__(self, consumer: Any, partition: TopicPartition, *, after: int, bounds: Bounds) -> None:
+    def __init__(self, consumer: Any, partition: TopicPartition, *, after: int, end: End, bounds: Bounds) -> None:
         self._consumer = consumer
         self._partition = partition
         self._position = after + 1
+        self._end = end
         self._bounds = bounds
         self._looking: asyncio.Task[Any] | None = None
         self._closing = asyncio.Lock()
@@ -51,6 +55,7 @@ class Reader:
         size = 0
         end: int | None = None
         wait = False
+        began = asyncio.get_running_loop().time()
         while len(taken) < limit and size < MAX_READ_BYTES:
             # As many as fit, if the largest of the last look tells; the first look of all takes one.
             most = min(limit - len(taken), _SLICE, max(1, (MAX_READ_BYTES - size) // self._large))
@@ -59,12 +64,15 @@ class Reader:
                 sizes = [it.serialized_value_size for it in found]
                 self._large = max(1, *sizes)
                 size += sum(sizes)
+                if not taken and asyncio.get_running_loop().time() - began > _PROMPT.total_seconds():
+                    # It was waited for, so there was nothing when the caller asked: no need to look for more.
+                    end = self._position
                 taken += entries_of(found)
             elif not taken:
                 await self._check_now_and_then()
             elif self._position >= (self._consumer.highwater(self._partition) or 0):
                 # What was appended before the caller asked belongs to this batch.
-                end = (await self._bounds())[1] if end is None else end
+                end = await self._end() if end is None else end
                 if self._position >= end:
                     break
             wait = not found
@@ -82,7 +90,7 @@ class Reader:
         now = asyncio.get_running_loop().time()
         if now - self._heard <= _SILENCE.total_seconds():
             return
-        _, end = await self._bounds()
+        end = await self._end()
         # What only marks the end of somebody's transaction is read over without a record.
         place = max(self._position, await self._consumer.position(self._partition))
         if place < end and self._owed == place:
@@ -139,11 +147,16 @@ class Reader:
             await stopped(self._consumer)
 
 
+async def end_of(consumer: Any, partition: TopicPartition) -> int:
+    """Return the offset that the next entry will get."""
+    end = await consumer.end_offsets([partition])
+    return int(end[partition])
+
+
 async def bounds_of(consumer: Any, partition: TopicPartition) -> tuple[int, int]:
     """Return the offset of the oldest entry kept, and the one the next entry will get."""
     first = await consumer.beginning_offsets([partition])
-    end = await consumer.end_offsets([partition])
-    return int(first[partition]), int(end[partition])
+    return int(first[partition]), await end_of(consumer, partition)
 
 
 # Two thirds of the time of calling the classes; a reader that catches up spends much of its time there

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import struct
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
@@ -15,6 +15,7 @@ from weakref import WeakSet
 import asyncpg
 
 from streams.errors import LogError
+from streams.packs import Pack, pack, unpack
 from streams.pool import close_pool, open_pool
 from streams.queries import load_queries
 from streams.record import Entry, Record
@@ -28,12 +29,6 @@ MAX_BATCH_BYTES = 16 * 2**20
 _POLL = timedelta(seconds=3)
 # Rows per deletion: a transaction of some 10 ms, so that retention never holds back the vacuum or a checkpoint.
 _DROP_AT_ONCE = 5000
-
-# The lengths of a header's name and value.
-_LENGTHS = struct.Struct(">HI")
-# A third of the time of calling the classes; a reader that catches up spends much of its time there
-# (tests/benchmarks/test_postgres_log.py).
-_new: Any = tuple.__new__
 
 # Errors after which the same call may succeed. Everything else of PostgreSQL is a defect or a wrong setting.
 _RETRIABLE = (
@@ -75,28 +70,6 @@ def translated(doing: str) -> Iterator[None]:
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         what = f"PostgreSQL could not {doing}: {'no answer in time' if said == 'TimeoutError' else said}"
         raise LogError(what, where="log", fix=fix, retriable=retriable) from error
-
-
-def pack_headers(headers: Mapping[str, bytes]) -> bytes:
-    """Frame headers as bytes: for each, the lengths of name (2 bytes) and value (4 bytes), then both."""
-    parts: list[bytes] = []
-    for name, value in headers.items():
-        encoded = name.encode()
-        parts += (_LENGTHS.pack(len(encoded), len(value)), encoded, value)
-    return b"".join(parts)
-
-
-def unpack_headers(packed: bytes) -> dict[str, bytes]:
-    """Undo `pack_headers`."""
-    headers = {}
-    at, end = 0, len(packed)
-    while at < end:
-        length, size = _LENGTHS.unpack_from(packed, at)
-        name = at + _LENGTHS.size
-        value = name + length
-        at = value + size
-        headers[packed[name:value].decode()] = packed[value:at]
-    return headers
 
 
 class PostgresLog:
@@ -152,21 +125,13 @@ class PostgresLog:
             if not records:
                 last = await connection.fetchval(QUERIES["end"], topic)
                 return -1 if last is None else int(last)
-            async with connection.transaction():
-                place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
-                if place is None:
-                    await connection.execute(QUERIES["create"], topic)
-                    place = await connection.fetchrow(QUERIES["reserve"], topic, len(records))
-                first, at, number = place["first"], place["at"], place["id"]
-                await connection.copy_records_to_table(
-                    "entries",
-                    schema_name="log",
-                    columns=("number", "at", "topic", "headers", "key", "value"),
-                    records=[
-                        (offset, at, number, pack_headers(record.headers), record.key, record.value)
-                        for offset, record in enumerate(records, first)
-                    ],
-                )
+            packs = list(pack(records))
+            lasts = [place - 1 for place in accumulate(each.records for each in packs)]
+            columns = [list(column) for column in zip(*packs, strict=True)]
+            first = await connection.fetchval(QUERIES["append"], topic, len(records), lasts, *columns)
+            if first is None:
+                await connection.execute(QUERIES["create"], topic)
+                first = await connection.fetchval(QUERIES["append"], topic, len(records), lasts, *columns)
             return int(first) + len(records) - 1
 
     async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
@@ -179,8 +144,9 @@ class PostgresLog:
             async with self._connection("read") as connection:
                 rows = await connection.fetch(QUERIES["read"], topic, after, limit, self._max_batch_bytes)
             if rows:
-                after = rows[-1]["number"]
-                yield _entries(rows)
+                entries = _entries(rows, limit=limit)
+                after = entries[-1].offset
+                yield entries
             elif await self._listening():
                 # Not wait_for: in Python 3.11 it swallows a cancellation that meets the news.
                 with suppress(TimeoutError):
@@ -191,7 +157,7 @@ class PostgresLog:
         """Return the newest entry (see Log)."""
         async with self._connection("read") as connection:
             row = await connection.fetchrow(QUERIES["last"], topic)
-        return None if row is None else _entries([row])[0]
+        return None if row is None else _unpacked(row)[-1]
 
     async def commit(self, group: str, topic: str, offset: int) -> None:
         """Save how far a group is (see Log)."""
@@ -214,17 +180,15 @@ class PostgresLog:
 
         With `done`, nothing after that offset is dropped: its reader has not come there yet.
         """
-        dropped = 0
         async with self._connection("drop old entries") as connection:
             bounds = await connection.fetchrow(QUERIES["kept"], topic, older_than)
-            if bounds is None or bounds["oldest"] is None:
+            if bounds is None or bounds["pack"] is None:
                 return 0
             keep = bounds["keep"] if done is None else min(bounds["keep"], done + 1)
-            for start in range(bounds["oldest"], keep, _DROP_AT_ONCE):
+            for start in range(bounds["pack"], keep, _DROP_AT_ONCE):
                 end = min(start + _DROP_AT_ONCE, keep)
-                status = await connection.execute(QUERIES["drop"], bounds["id"], start, end)
-                dropped += int(status.split()[-1])
-        return dropped
+                await connection.execute(QUERIES["drop"], bounds["id"], start, end)
+            return int(await connection.fetchval(QUERIES["dropped"], bounds["id"], keep) or 0)
 
     @asynccontextmanager
     async def _connection(self, doing: str) -> AsyncIterator[Any]:
@@ -256,9 +220,15 @@ class PostgresLog:
                 news.set()
 
 
-def _entries(rows: Iterable[Any]) -> list[Entry]:
-    """Make entries of rows: number, at, headers, key, value."""
-    return [
-        _new(Entry, (number, at, _new(Record, (key, value, unpack_headers(headers)))))
-        for number, at, headers, key, value in rows
-    ]
+def _entries(rows: Sequence[Any], *, limit: int) -> list[Entry]:
+    """Make entries of rows: after, number, at, count, size, headers, key, value; at most so many, those behind `after`."""
+    entries: list[Entry] = []
+    for row in rows:
+        entries += _unpacked(row)
+    passed = rows[0]["after"] + 1 - entries[0].offset
+    # Most often these are all of them.
+    return entries[passed : passed + limit] if passed or len(entries) > limit else entries
+
+
+def _unpacked(row: Any) -> list[Entry]:
+    return unpack(row["number"], row["at"], Pack(row["count"], row["size"], row["headers"], row["key"], row["value"]))

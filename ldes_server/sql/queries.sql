@@ -19,8 +19,12 @@ WHERE name = $1
 RETURNING page_size, fan
 
 -- name: lock
--- The head of a stream, locked until the transaction ends: one writer at a time.
-SELECT id, count, published_at, position, first, views, gone FROM ldes.streams WHERE name = $1 FOR UPDATE
+-- The head of a stream, locked until the transaction ends: one writer at a time. `forgets` says whether there are members
+-- that retention has deleted, and whose identities are still remembered.
+SELECT
+    id, count, published_at, position, first, views, gone,
+    EXISTS (SELECT FROM ldes.dropped WHERE stream = streams.id) AS forgets
+FROM ldes.streams WHERE name = $1 FOR UPDATE
 
 -- name: newest
 -- Offer the members from a sequence number on as the newest of their entities: the newest observation wins, ties go to
@@ -43,8 +47,9 @@ WITH offered AS (
 SELECT coalesce(bool_or(appeared), false) FROM offered
 
 -- name: advance
--- Move the head and the log position of the locked stream.
+-- Move the head and the log position of the locked stream; where members came, tell readers when the transaction commits.
 UPDATE ldes.streams SET count = $2, published_at = $3, position = $4 WHERE id = $1
+RETURNING CASE WHEN $5 THEN pg_notify('ldes', name) END
 
 -- name: announce
 -- Tell readers, when the transaction commits, that a stream has changed.
@@ -57,6 +62,10 @@ WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY 
 UNION
 SELECT identity FROM ldes.dropped
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
+
+-- name: remembered
+-- Whether members with some of the identities were published and are deleted since.
+SELECT EXISTS (SELECT FROM ldes.dropped WHERE stream = $1 AND identity = ANY ($2::uuid[]))
 
 -- name: bodies
 -- What is published under the identities.
@@ -197,6 +206,14 @@ SELECT body FROM ldes.kept_pages
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND view = 'log' AND level = 0 AND form = $2 AND base_url = ''
 ORDER BY index DESC
 LIMIT 1
+
+-- name: sign
+-- Keep the digests of the pages of the log from $3 on, each unless there is one.
+INSERT INTO ldes.kept_pages (stream, view, level, index, form, base_url, body)
+SELECT id, 'log', 0, $3::bigint + line.place - 1, $2, '', line.body
+FROM ldes.streams, unnest($4::bytea[]) WITH ORDINALITY AS line (body, place)
+WHERE name = $1
+ON CONFLICT DO NOTHING
 
 -- name: digests
 -- The digests of a range of pages of the log, in order.

@@ -2,12 +2,14 @@
 
 -- name: inspected_topics
 -- Every topic: the number its next entry gets, the oldest entry there is, and the bytes of an entry, of the newest ones.
-SELECT t.name, t.next, oldest.number AS first, oldest.at AS since, coalesce(sample.width, 0) AS width
+SELECT t.name, t.next, greatest(t.first, oldest.first) AS first, oldest.at AS since, coalesce(sample.width, 0) AS width
 FROM log.topics AS t
-LEFT JOIN LATERAL (SELECT number, at FROM log.entries WHERE topic = t.id ORDER BY number LIMIT 1) AS oldest ON true
 LEFT JOIN LATERAL (
-    SELECT avg(pg_column_size(recent.*) + octet_length(recent.value))::float8 AS width
-    FROM (SELECT * FROM log.entries WHERE topic = t.id ORDER BY number DESC LIMIT 100) AS recent
+    SELECT number - count + 1 AS first, at FROM log.packs WHERE topic = t.id ORDER BY number LIMIT 1
+) AS oldest ON true
+LEFT JOIN LATERAL (
+    SELECT sum(pg_column_size(recent.*) + octet_length(recent.value))::float8 / sum(count) AS width
+    FROM (SELECT * FROM log.packs WHERE topic = t.id ORDER BY number DESC LIMIT 100) AS recent
 ) AS sample ON true
 ORDER BY t.name
 

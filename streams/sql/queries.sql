@@ -1,10 +1,19 @@
 -- The log's queries: each under its name, with what it promises.
 
--- name: reserve
--- Reserve $2 numbers and lock the topic until the transaction ends. The clock is read after the lock was taken,
--- and readers are woken when the transaction commits.
-UPDATE log.topics SET next = next + $2 WHERE name = $1
-RETURNING id, next - $2 AS first, date_trunc('milliseconds', clock_timestamp()) AS at, pg_notify('log', name)
+-- name: append
+-- Append packs of $2 records in all: the offset of each one's last record from the first number of the append, and its
+-- columns. Locks the topic until the transaction ends: this statement, where it is alone. The clock is read after the lock
+-- was taken, and readers are woken when the transaction commits. No row for a topic that does not exist.
+WITH place AS (
+    UPDATE log.topics SET next = next + $2 WHERE name = $1
+    RETURNING id, next - $2 AS first, date_trunc('milliseconds', clock_timestamp()) AS at, pg_notify('log', name)
+), added AS (
+    INSERT INTO log.packs (number, at, topic, count, size, headers, key, value)
+    SELECT place.first + pack.last, place.at, place.id, pack.count, pack.size, pack.headers, pack.key, pack.value
+    FROM place, unnest($3::bigint[], $4::integer[], $5::integer[], $6::bytea[], $7::bytea[], $8::bytea[])
+        AS pack (last, count, size, headers, key, value)
+)
+SELECT first FROM place
 
 -- name: create
 -- Bring a topic into being; one that exists stays as it is.
@@ -19,26 +28,39 @@ SELECT name FROM log.topics
 SELECT next - 1 FROM log.topics WHERE name = $1
 
 -- name: read
--- At most $3 entries above $2, and of those no more than fit in $4 bytes, but always one if there is one.
--- The size of a value is known without reading it (EXTERNAL storage), so what does not fit is never fetched.
-SELECT number, at, headers, key, value
-FROM (
-    SELECT *, sum(octet_length(value)) OVER (ORDER BY number ROWS UNBOUNDED PRECEDING) - octet_length(value) AS before
-    FROM (
-        SELECT number, at, headers, key, value
-        FROM log.entries
-        WHERE topic = (SELECT id FROM log.topics WHERE name = $1) AND number > $2
+-- The packs that hold the entries above $2: those that end within $3 entries, but always one if there is one, and of those
+-- no more than fit in $4 bytes. `after` is $2, or the last offset that is not there any more. Offsets are dense, so the
+-- range is known beforehand. The size of a value is known without reading it (EXTERNAL storage; and what is packed has its
+-- size beside it), so what does not fit is never fetched.
+WITH place AS (
+    SELECT p.topic, p.number, greatest($2, t.first - 1, p.number - p.count) AS after
+    FROM log.topics AS t, LATERAL (
+        SELECT topic, number, count FROM log.packs
+        WHERE topic = t.id AND number > $2 AND number >= t.first
         ORDER BY number
-        LIMIT $3
-    ) AS bounded
+        LIMIT 1
+    ) AS p
+    WHERE t.name = $1
+)
+SELECT after, number, at, count, size, headers, key, value
+FROM (
+    SELECT
+        place.after, p.number, p.at, p.count, p.size, p.headers, p.key, p.value,
+        sum(p.weight) OVER (ORDER BY p.number ROWS UNBOUNDED PRECEDING) - p.weight AS before
+    FROM place, LATERAL (
+        SELECT *, greatest(packs.size, octet_length(packs.value)) AS weight FROM log.packs
+        WHERE topic = place.topic AND packs.number >= place.number
+            AND packs.number <= greatest(place.number, place.after + $3)
+        ORDER BY packs.number
+    ) AS p
 ) AS sized
 WHERE before < $4
 ORDER BY number
 
 -- name: last
--- The newest entry of a topic.
-SELECT number, at, headers, key, value
-FROM log.entries
+-- The newest pack of a topic.
+SELECT number, at, count, size, headers, key, value
+FROM log.packs
 WHERE topic = (SELECT id FROM log.topics WHERE name = $1)
 ORDER BY number DESC
 LIMIT 1
@@ -53,18 +75,30 @@ ON CONFLICT (reader, topic) DO UPDATE SET number = excluded.number
 SELECT number FROM log.commits WHERE reader = $1 AND topic = $2
 
 -- name: kept
--- The oldest entry there is and the oldest one to keep: the first younger than $2, at most the newest.
--- Walks over no more entries than will be dropped.
+-- The oldest pack there is, none of an empty topic, and the oldest entry to keep: the first younger than $2, at most the
+-- newest. The entries of a pack are equally old. Walks over no more packs than will be dropped.
 SELECT
     id,
-    (SELECT number FROM log.entries WHERE topic = id ORDER BY number LIMIT 1) AS oldest,
+    (SELECT number FROM log.packs WHERE topic = id ORDER BY number LIMIT 1) AS pack,
     least(
         next - 1,
-        (SELECT number FROM log.entries WHERE topic = id AND at >= clock_timestamp() - $2::interval ORDER BY number LIMIT 1)
+        (
+            SELECT number - count + 1 FROM log.packs
+            WHERE topic = id AND at >= clock_timestamp() - $2::interval
+            ORDER BY number
+            LIMIT 1
+        )
     ) AS keep
 FROM log.topics
 WHERE name = $1
 
 -- name: drop
--- Drop a range of entries; locks nobody, since nobody updates entries.
-DELETE FROM log.entries WHERE topic = $1 AND number >= $2 AND number < $3
+-- Delete the packs that end in a range of numbers; locks nobody, since nobody updates packs.
+DELETE FROM log.packs WHERE topic = $1 AND number >= $2 AND number < $3
+
+-- name: dropped
+-- Remember that nothing before a number is kept; returns how many entries that are more than before.
+UPDATE log.topics AS held SET first = $2
+FROM (SELECT id, first FROM log.topics WHERE id = $1 FOR UPDATE) AS old
+WHERE held.id = old.id AND old.first < $2
+RETURNING $2 - old.first

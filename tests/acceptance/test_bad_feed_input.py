@@ -28,7 +28,7 @@ from tests.support.views import NAME, VIEWS, make_stream
 
 PROBLEM = "application/problem+json"
 # All that the platform keeps of a feed and of what is sent to it.
-STORED = ("ldes.members", "ldes.latest", "ldes.kept_pages", "ldes.places", "ldes.buckets", "log.entries")
+STORED = ("ldes.members", "ldes.latest", "ldes.kept_pages", "ldes.places", "ldes.buckets", "log.packs")
 STATEMENTS = "http://purl.org/dc/terms/description"
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
 from streams.migrate import migrate
-from streams.postgres_log import PostgresLog, pack_headers, unpack_headers
+from streams.packs import pack_headers, unpack_headers
+from streams.postgres_log import PostgresLog
 from streams.record import Record
 from tests.benchmarks.logs import APPENDS, ROUNDS, SIZE, append_ours, compare, members, read_ours
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.benchmark
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COLUMNS = ("number", "at", "topic", "headers", "key", "value")
-BARE = "CREATE TABLE bare (LIKE log.entries INCLUDING STORAGE, PRIMARY KEY (topic, number))"
+BARE = "CREATE TABLE bare (LIKE log.packs INCLUDING STORAGE INCLUDING DEFAULTS, PRIMARY KEY (topic, number))"
 SELECT = "SELECT number, at, headers, key, value FROM bare WHERE topic = $1 AND number > $2 ORDER BY number LIMIT $3"
 
 

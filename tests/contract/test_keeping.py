@@ -14,6 +14,7 @@ from ldes_server.log_view import ROOT
 from ldes_server.model import Page, PageId, Placed
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.retention import Retention
+from streams.errors import TwinError
 from tests.support.keeping import HOUR, Clock, begin, kept_stream, promised, step
 from tests.support.views import (
     MORNING,
@@ -175,6 +176,13 @@ async def test_dropped_members_are_not_published_again(store: PostgresStore) -> 
     assert await store.member(NAME, gone) is None
     assert await store.is_dropped(NAME, gone)
     assert not await store.is_dropped(NAME, f"{NAME}/members/never")
+    head = await store.head(NAME)
+    new, old = make_members([head.count, 3])
+    twins = (new, old._replace(sequence=head.count + 1, published_at=new.published_at))
+    moved = replace(head, count=head.count + 2, position=head.position + 2, published_at=new.published_at)
+    with pytest.raises(TwinError):
+        await store.append(NAME, Placed(base=head, head=moved, members=twins))
+    assert await store.head(NAME) == head
     clock.now += timedelta(days=9)
     await step(store, clock)
     assert gone not in await store.known(NAME, ids)

@@ -18,7 +18,7 @@ from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.selection import Selection
 from ldes_server.store import History, Ledger, MemberSink, MemberStore, PageStore, Timeline
-from streams.errors import StoreError
+from streams.errors import StoreError, TwinError
 from streams.record import Point
 from vocab.model import Model
 
@@ -177,17 +177,6 @@ async def test_known_identities(store: Store) -> None:
     assert await store.known("parking", {*odd, "parking/members/e u", ""}) == set(odd)
     assert await store.known("other", set(odd)) == frozenset()
     assert [found and found.id for found in [await store.member("parking", name) for name in odd]] == list(odd)
-
-
-async def test_a_published_identity_is_refused(store: Store) -> None:
-    """A batch that brings a published id again is refused whole, even if nobody asked `known` before."""
-    head = await fill(store, 3)
-    twice = (*members([3]), *members([4], id="parking/members/1"))
-    with pytest.raises(StoreError, match="members_stream_identity") as refused:
-        await store.append("parking", batch(head, twice))
-    assert not refused.value.retriable
-    assert await store.head("parking") == head
-    assert await store.member("parking", "parking/members/3") is None
 
 
 async def test_the_same_batch_twice_is_refused(store: Store) -> None:
@@ -396,6 +385,21 @@ async def test_a_writer_killed_in_its_transaction_leaves_nothing(store: Store, d
     assert await store.known("parking", {each.id for each in placed.members}) == frozenset()
     await store.append("parking", placed)
     assert await store.head("parking") == placed.head
+
+
+async def test_a_published_identity_is_refused(store: Store) -> None:
+    """A batch with a member that was published before is refused as such, and leaves nothing; the same id elsewhere is none."""
+    head = await fill(store, 6)
+    again = members([3])[0]._replace(sequence=7)
+    placed = batch(head, (members([6])[0], again, *members([8])))
+    with pytest.raises(TwinError) as caught:
+        await store.append("parking", placed)
+    assert not caught.value.retriable
+    assert caught.value.fix
+    assert await store.head("parking") == head
+    assert await store.known("parking", {each.id for each in placed.members}) == {again.id}
+    await store.append("other", batch(Head(), members(range(6))))
+    assert await fill(store, 9) == await store.head("parking")
 
 
 async def test_the_log_is_read_from_any_place_on(store: Store) -> None:

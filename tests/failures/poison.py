@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from streams.postgres_log import pack_headers
+from streams.packs import pack_headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ async def _to_postgres(records: Sequence[Poison], topic: str, dsn: str) -> None:
             headers = pack_headers({name: value or b"" for name, value in record.headers.items()})
             await connection.execute(
                 "WITH place AS (UPDATE log.topics SET next = next + 1 WHERE name = $1 RETURNING id, next - 1 AS number)"
-                " INSERT INTO log.entries (number, at, topic, headers, key, value)"
+                " INSERT INTO log.packs (number, at, topic, headers, key, value)"
                 " SELECT number, clock_timestamp(), id, $2, $3, $4 FROM place",
                 *(topic, headers, record.key or b"", record.value or b""),
             )

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from smartflanders.embedded import EmbeddedPostgres
 from streams.errors import LogError
 from streams.migrate import migrate
-from streams.postgres_log import PostgresLog, pack_headers, unpack_headers
+from streams.postgres_log import PostgresLog
 from streams.record import Entry, Record
 from streams.retention import Keep, run_retention
 
@@ -143,12 +141,6 @@ async def test_large_topics_are_dropped_piece_by_piece(database_url: str) -> Non
         assert await log.expire(TOPIC, timedelta()) == 11_999
 
 
-@given(st.dictionaries(st.text(max_size=20), st.binary(max_size=100), max_size=6))
-def test_headers_survive_their_framing(headers: dict[str, bytes]) -> None:
-    """Whatever headers hold, they come back."""
-    assert unpack_headers(pack_headers(headers)) == headers
-
-
 async def test_retention_waits_for_the_reader(database_url: str) -> None:
     """What a topic's reader has not come to yet stays, however old it is."""
     async with PostgresLog(database_url) as log:
@@ -157,3 +149,43 @@ async def test_retention_waits_for_the_reader(database_url: str) -> None:
         assert await log.expire(TOPIC, timedelta(), done=1) == 2
         assert (await anext(log.read(TOPIC, after=-1)))[0].offset == 2
         assert await log.expire(TOPIC, timedelta(), done=3) == 1
+
+
+async def test_packs_are_given_as_they_fit(database_url: str) -> None:
+    """A batch is as many whole packs as fit the limit; a pack larger than that is given piece by piece."""
+    async with PostgresLog(database_url) as log:
+        for start in (0, 300, 600):
+            await log.append(TOPIC, [record(str(number)) for number in range(start, start + 300)])
+        seen: dict[int, list[int]] = {limit: [] for limit in (1000, 700, 200)}
+        for limit, sizes in seen.items():
+            offsets: list[int] = []
+            async for batch in log.read(TOPIC, after=-1, limit=limit):
+                sizes.append(len(batch))
+                offsets += [entry.offset for entry in batch]
+                assert [entry.record.value for entry in batch] == [str(entry.offset).encode() for entry in batch]
+                if len(offsets) == 900:
+                    break
+            assert offsets == list(range(900))
+        assert seen == {1000: [900], 700: [600, 300], 200: [200, 100] * 3}
+        assert (await anext(log.read(TOPIC, after=450, limit=9)))[0].offset == 451
+
+
+async def test_a_batch_is_bounded_by_what_is_in_its_packs(database_url: str) -> None:
+    """The bound on the bytes of a batch counts what packs hold, not what it was compressed to."""
+    async with PostgresLog(database_url, max_batch_bytes=1_000_000) as log:
+        for _ in range(8):
+            await log.append(TOPIC, [record("x" * 1000)] * 200)
+        sizes = [len(await anext(log.read(TOPIC, after=after, limit=5000))) for after in (-1, 999)]
+        assert sizes == [1000, 600]
+
+
+async def test_what_is_dropped_of_a_pack_is_not_read_again(database_url: str) -> None:
+    """Records dropped out of the middle of a pack are gone for every reader, and the rest of the pack is not."""
+    async with PostgresLog(database_url) as log:
+        await log.append(TOPIC, [record(str(number)) for number in range(400)])
+        assert await log.expire(TOPIC, timedelta(), done=122) == 123
+        assert await log.expire(TOPIC, timedelta(), done=122) == 0
+        assert [entry.offset for entry in await anext(log.read(TOPIC, after=-1, limit=2))] == [123, 124]
+        assert await log.expire(TOPIC, timedelta()) == 276
+        assert await log.append(TOPIC, [record("400")]) == 400
+        assert [entry.offset for entry in await anext(log.read(TOPIC, after=-1))] == [399, 400]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import cast
@@ -149,6 +149,35 @@ async def test_what_happened_is_counted(store: PostgresStore, log: PostgresLog) 
     before = counted()
     await write_until(store, log, await log.append(TOPIC, [*map(record, [1, 2, 3, 2]), *GARBAGE]))
     assert [now - then for now, then in zip(counted(), before, strict=True)] == [3, 1, 3]
+
+
+class Asked(PostgresStore):
+    """A store that says how often it was asked what is known."""
+
+    times = 0
+
+    async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
+        """Count, and answer."""
+        self.times += 1
+        return await super().known(stream, ids)
+
+
+async def test_twins_are_left_out_wherever_they_come(database_url: str, log: PostgresLog) -> None:
+    """Twins of any age are left out when a writer meets them amid new members; while there are none, nobody asks for them."""
+    batches = [range(5), range(5, 10), range(10, 15), (3, 15, 7, 16), (1, 2), (17, 4), (18,), (19,), (3, 20), (21,)]
+    asked = []
+    stop = asyncio.Event()
+    async with Asked(database_url) as store, asyncio.TaskGroup() as group:
+        group.create_task(run_writer(STREAM, log, store, stop=stop))
+        for keys in batches:
+            before = store.times
+            await reached(store, await log.append(TOPIC, [record(key) for key in keys]))
+            asked.append(store.times - before)
+        stop.set()
+    async with PostgresStore(database_url) as again:
+        assert [member.id for member in await replicate(again)] == [f"parking/members/{key}" for key in range(22)]
+    # At the beginning; the first twins; then as long as there were some in the batch before.
+    assert asked == [1, 0, 0, 1, 1, 1, 1, 0, 1, 1]
 
 
 def counted() -> list[float]:

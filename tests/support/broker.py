@@ -238,7 +238,8 @@ class Kafka:
         return ",".join(broker.address for broker in self.brokers)
 
     def __enter__(self) -> Self:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One time in 64 it would begin with a hyphen, which the tool takes for an option.
+        cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         try:
             for broker, controller in zip(self.brokers, self._controllers, strict=True):
                 doors = ",".join(

@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
 # Each third-party library lives in the named files only; `tests` and `loadtests` may use anything.
 CONFINED: dict[str, tuple[str, ...]] = {
     "aiokafka": ("streams/kafka_",),
+    "cramjam": ("streams/packs.py",),
     "asyncpg": (
         "streams/pool.py",
         "streams/postgres_log.py",
@@ -77,6 +78,8 @@ PURE = (
     "ldes_server/render.py",
     "ldes_server/negotiate.py",
     "ldes_server/plain.py",
+    "ldes_server/arrivals.py",
+    "streams/packs.py",
     "ldes_server/retention.py",
     "ldes_server/shrinking.py",
     "ldes_server/fragmentations/kept.py",

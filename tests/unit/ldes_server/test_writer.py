@@ -97,6 +97,8 @@ def test_a_batch_of_duplicates_only_moves_the_position() -> None:
         member().to_record()._replace(key=b""),
         member().to_record()._replace(key=b"https://example.org/" + b"e" * 2000),
         member().to_record()._replace(value=b"<html>"),
+        member().to_record()._replace(value=b'["@id"]'),
+        member().to_record()._replace(value=b'{"@id":"https://example.org/a"}\n'),
         member().to_record()._replace(value=b'{"@id":"https://example.org/a" oops}'),
         member().to_record()._replace(value=b'{"@id":"x\xff"}'),
         member().to_record()._replace(value=b'{"@id":"x"}'),
@@ -114,6 +116,7 @@ def test_a_batch_of_duplicates_only_moves_the_position() -> None:
         member().to_record()._replace(headers={"id": b"s/1", "observed_at": b"0001-01-01T00:00:00+23:00"}),
         member().to_record()._replace(headers={"id": b"s\0/1", "observed_at": b"2026-01-01T00:00:00Z"}),
         member().to_record()._replace(headers={"id": b"s/1", "observed_at": b"2026-01-01T00:00:00Z", "point": b"4"}),
+        member().to_record()._replace(headers={"id": b"s/1", "observed_at": b"2026-01-01T00:00:00Z", "point": b"4 91"}),
     ],
 )
 def test_what_is_no_member_never_blocks_the_stream(record: Record) -> None:

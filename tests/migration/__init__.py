@@ -1,0 +1,1 @@
+"""Tests of data that an older release has written."""
