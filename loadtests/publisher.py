@@ -91,13 +91,15 @@ class Publisher:
 
     `wanted` is asked per poll how many items to send; with none the answer is 304. `sent` lists what went out: the
     stamp, which is the moment of the answer, and the number of items sent until then. `ledger` has the items of each
-    payload by source and stamp, which are enough to know every member that must come of it.
+    payload by source and stamp, which are enough to know every member that must come of it; `asked` are the sources that
+    were asked for at all.
     """
 
     def __init__(self, wanted: Callable[[], int]) -> None:
         self.wanted = wanted
         self.sent: list[tuple[datetime, int]] = []
         self.ledger: dict[tuple[int, datetime], int] = {}
+        self.asked: set[int] = set()
         self._prepared: dict[tuple[int, int], bytes] = {}
 
     @property
@@ -128,6 +130,7 @@ class Publisher:
         writer.close()
 
     def _answer(self, source: int) -> bytes:
+        self.asked.add(source)
         items = self.wanted()
         if not items:
             return b"HTTP/1.1 304 Not Modified\r\n\r\n"

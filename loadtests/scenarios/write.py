@@ -138,12 +138,13 @@ class _Part:
         shown, head = await run.ages(rate)
         self._found.latencies.append(_histogram(shown).latency("payload to head page"))
         self._found.latencies.append(_histogram(head).latency("age of the newest member, at every look"))
-        note = f"payload to head page at {rate:,.0f} members/s, {len(shown)} payloads"
-        for percentile in (50, 99):
-            whole, parts = _percentile(shown, percentile), [_percentile(part, percentile) for part in _parts(shown)]
-            self._found.figures.append(
-                Figure(row=f"age-p{percentile}", value=whole, unit="ms", samples=tuple(parts), note=note)
-            )
+        for what, ages, row in (("at every look", head, "age-p{}"), ("of payloads", shown, "payload to page, p{}")):
+            note = f"{what}, {len(ages):,} of them; {rate:,.0f} members/s"
+            for percentile in (50, 99):
+                parts = tuple(_histogram(part).at(percentile) for part in _parts(ages))
+                value = _histogram(ages).at(percentile)
+                figure = Figure(row=row.format(percentile), value=value, unit="ms", samples=parts, note=note)
+                self._found.figures.append(figure)
 
 
 def _options(plan: Plan) -> Options:
@@ -165,10 +166,6 @@ def _histogram(times: Sequence[float]) -> Histogram:
     for seconds in times:
         histogram.add(seconds)
     return histogram
-
-
-def _percentile(times: Sequence[float], percentile: float) -> float:
-    return _histogram(times).at(percentile)
 
 
 def _parts(times: Sequence[float]) -> list[Sequence[float]]:
