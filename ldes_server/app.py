@@ -143,6 +143,7 @@ def create_app(
     return app
 
 
+# Dependencies are async though they wait for nothing: others are run in a thread, which costs more than the route itself.
 async def _site(request: Request) -> Site:
     site: Site = request.app.state.site
     return site

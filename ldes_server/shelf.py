@@ -17,7 +17,7 @@ from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
-from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
+from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_kept, make_ready, mutable, pack
 from ldes_server.searches import Search, search_of
 from ldes_server.shown import Shown
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
@@ -226,7 +226,7 @@ class Shelf:
         body = None if page_id.is_root else await self.store.kept(stream.name, page_id, form.value)
         if body is not None:
             PAGE_SECONDS.labels("kept").observe(self._clock() - started)
-            ready = make_ready(body, variant, cache_control=FOR_EVER)
+            ready = make_kept(body, variant)
             self.keep_ready(stream.name, path, variant, ready, gone=gone)
             return ready
         page = await self.store.page(stream, page_id)
@@ -324,13 +324,13 @@ class Shelf:
                 return Missing.GONE
             body = await self._keep(page, form, self.frames[stream.name])
         PAGE_SECONDS.labels(outcome).observe(self._clock() - started)
-        ready = make_ready(body, variant, cache_control=FOR_EVER)
+        ready = make_kept(body, variant)
         self.keep_ready(stream.name, page_id.path(stream.name).encode(), variant, ready, gone=gone)
         return ready
 
     async def _keep(self, page: Page, form: Form, frame: Frame) -> bytes:
         # The first body kept wins, so all processes and all later releases answer the same bytes (LDES-59).
-        body = render_page(page, form, frame=frame)
+        body = pack(render_page(page, form, frame=frame))
         return await self.store.keep(frame.stream, page.id, form.value, body)
 
 
