@@ -12,7 +12,7 @@ from loadtests.ground import Ground, filled
 from loadtests.outcome import Figure, Outcome
 from loadtests.sampling import MB, Sampler, memory
 from loadtests.scenario import Plan, Scenario, Tell
-from loadtests.tools import ToolUnavailableError, find
+from loadtests.tools import ToolUnavailableError
 
 # Members a second while the newest leaf is read.
 RATE = 1000
@@ -43,12 +43,13 @@ class Pages:
             with Sampler(found.timeline, lambda: ground.stand.pids):
                 rounds = plan.count(3, 7, least=1)
                 try:
-                    find("wrk")
                     await self._duel(ground, found, rounds)
+                    found.figures += await _newest(ground, found, rounds)
+                    found.figures.append(_memory(ground))
                 except ToolUnavailableError as error:
-                    found.notes.append(f"There are no figures for {', '.join(self.rows[:5])}: {error}.")
-                found.figures.append(_memory(ground))
-                found.figures += await _newest(ground, found, rounds)
+                    there = {figure.row for figure in found.figures}
+                    lacking = [row for row in self.rows if row not in there]
+                    found.notes.append(f"There is no figure for {', '.join(lacking)}: {error}.")
         return found.outcome()
 
     async def _duel(self, ground: Ground, found: Gathering, rounds: int) -> None:
@@ -86,18 +87,17 @@ def _memory(ground: Ground) -> Figure:
 
 
 async def _newest(ground: Ground, found: Gathering, rounds: int) -> list[Figure]:
-    """Read a final leaf and the newest one by turns with the same readers, the latter while members arrive."""
-    seconds = found.plan.phase(2.0, 4.0)
-    leaf = f"/{ground.stream}/log/0/3"
+    """Read a final leaf and the newest one by turns, the latter while members arrive."""
+    seconds = max(1, round(found.plan.phase(2, 4)))
     ratios, costs, rates = [], [], []
     async with PostgresStore(ground.stand.dsn) as store:
         for number in range(rounds):
             found.tell(f"round {number + 1} of {rounds}: the newest leaf while {RATE:,} members arrive a second")
-            final = await chase(ground, lambda: leaf, seconds=seconds)
+            final = await chase(ground, f"/{ground.stream}/log/0/3", seconds=seconds)
             newest = await chase_newest(ground, store, rate=RATE, seconds=seconds)
             ratios.append(final.cost / newest.cost)
             costs.append(newest.cost)
-            rates.append(newest.members / newest.seconds)
+            rates.append(newest.arrived)
     note = f"answers per processor second, of our own final leaf; {statistics.median(rates):,.0f} members a second came"
     return [
         Figure(row="page-open", value=statistics.median(ratios), unit="ratio", samples=tuple(ratios), note=note),
