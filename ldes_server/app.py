@@ -143,7 +143,8 @@ def create_app(
     return app
 
 
-def _site(request: Request) -> Site:
+# Dependencies are async though they wait for nothing: others are run in a thread, which costs more than the route itself.
+async def _site(request: Request) -> Site:
     site: Site = request.app.state.site
     return site
 
@@ -151,7 +152,7 @@ def _site(request: Request) -> Site:
 Here = Annotated[Site, Depends(_site)]
 
 
-def _bucket(site: Here, stream: str, view: str, build: str, bucket: str) -> tuple[str, PageId]:
+async def _bucket(site: Here, stream: str, view: str, build: str, bucket: str) -> tuple[str, PageId]:
     site.stream(stream)
     if not is_canonical(build) or build == "0" or not all(_NAME.fullmatch(part) for part in (view, bucket)):
         raise _no_page(stream)

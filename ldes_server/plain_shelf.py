@@ -13,7 +13,7 @@ from ldes_server.model import Head, PageId, Published, Stream
 from ldes_server.negotiate import PLAIN, QUERIED, PlainForm
 from ldes_server.plain import render_plain
 from ldes_server.plain_views import PlainViews
-from ldes_server.responses import FOR_EVER, Ready, Variant, make_ready, mutable
+from ldes_server.responses import Ready, Variant, make_kept, make_ready, mutable, pack
 from ldes_server.shelf import Missing, Shelf
 
 _QUERIES = {media: query for query, media in QUERIED.items()}
@@ -68,11 +68,11 @@ class PlainShelf:
             page = await store.page(stream, leaf)
             if page is None:
                 return Missing.GONE
-            body = render_plain(page.members, form, frame=frame)
+            body = pack(render_plain(page.members, form, frame=frame))
             if form is not PlainForm.NDJSON:
                 body = await store.keep(stream.name, leaf, form.value, body)
         links = final_links(leaf, variant.media, frame=frame)
-        ready = make_ready(body, variant, cache_control=FOR_EVER, extra=links)
+        ready = make_kept(body, variant, extra=links)
         self._shelf.keep_ready(stream.name, path, variant, ready, gone=gone)
         return ready
 

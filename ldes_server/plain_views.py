@@ -8,7 +8,7 @@ from ldes_server.model import Leaf, PageId, Stream
 from ldes_server.negotiate import PLAIN, PlainForm
 from ldes_server.page_query import is_within
 from ldes_server.plain import render_plain
-from ldes_server.responses import FOR_EVER, Ready, Variant, make_ready, mutable
+from ldes_server.responses import Ready, Variant, make_kept, make_ready, mutable, pack
 from ldes_server.shelf import Missing, Shelf
 
 
@@ -48,7 +48,7 @@ class PlainViews:
                 ready = make_ready(body, variant, cache_control=mutable(stream.max_age), extra=links)
                 shelf.current.put(key, version, ready)
                 return ready
-            kept = await self._keep(name, leaf, variant, onward.encode() + b"\n" + body)
+            kept = await self._keep(name, leaf, variant, onward.encode() + b"\n" + pack(body))
         ready = self._final(stream, page_id, variant, kept, within)
         if not within:
             query = f"?format={PLAIN[variant.media].value}" if variant.named else ""
@@ -78,7 +78,7 @@ class PlainViews:
     def _final(self, stream: Stream, leaf: PageId, variant: Variant, kept: bytes, within: str) -> Ready:
         onward, _, body = kept.partition(b"\n")
         links = self._links(stream, leaf, variant, onward.decode(), within)
-        return make_ready(body, variant, cache_control=FOR_EVER, extra=links)
+        return make_kept(body, variant, extra=links)
 
     def _links(
         self, stream: Stream, leaf: PageId, variant: Variant, onward: str, within: str
@@ -87,7 +87,7 @@ class PlainViews:
             onward = ""
         return walk_links(leaf, variant.media, onward=onward, within=within, frame=self._shelf.frames[stream.name])
 
-    # What is kept is the path of the page behind it, a line feed, and the body.
+    # What is kept is the path of the page behind it, a line feed, and the body as `pack` leaves it.
 
     async def _kept(self, name: str, leaf: PageId, variant: Variant) -> bytes | None:
         form = PLAIN[variant.media]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import zlib
 from collections import OrderedDict
@@ -39,6 +40,8 @@ FOR_EVER: Final = "public, max-age=604800, immutable"
 _GZIP_LEVEL = 6
 # Bodies under this many bytes fit one packet either way.
 _GZIP_FROM = 600
+# No body begins so: all of them are text.
+_GZIP_MARK = b"\x1f\x8b"
 # Short names of the media types inside entity tags, so that each representation has its own (HTTP-05).
 _TAGS = {
     "application/ld+json": "j",
@@ -94,31 +97,54 @@ def mutable(max_age: timedelta) -> str:
 def make_ready(body: bytes, variant: Variant, *, cache_control: str, extra: Headers = ()) -> Ready:
     """Make the answer for a body. Bodies too small to gain are sent as they are, gzip allowed or not."""
     squeezed = variant.gzip and len(body) >= _GZIP_FROM
+    payload = _gzip(body) if squeezed else body
+    return _ready(
+        body, payload, variant, squeezed=squeezed, headers=((b"cache-control", cache_control.encode()), extra)
+    )
+
+
+def pack(body: bytes) -> bytes:
+    """Return a final body as it is kept: gzip where that gains, so that it is compressed once and not for each reader."""
+    return _gzip(body) if len(body) >= _GZIP_FROM else body
+
+
+def make_kept(kept: bytes, variant: Variant, *, extra: Headers = ()) -> Ready:
+    """Make the answer for a final body as it is kept: by `pack`, or plain by a release that did not know it."""
+    if not kept.startswith(_GZIP_MARK):
+        return make_ready(kept, variant, cache_control=FOR_EVER, extra=extra)
+    payload = kept if variant.gzip else gzip.decompress(kept)
+    return _ready(kept, payload, variant, squeezed=variant.gzip, headers=((b"cache-control", FOR_EVER.encode()), extra))
+
+
+def _ready(
+    named: bytes, payload: bytes, variant: Variant, *, squeezed: bool, headers: tuple[tuple[bytes, bytes], Headers]
+) -> Ready:
+    """Make the answer that sends `payload`; `named` are the bytes whose digest names the content."""
     # The tag names the content and, strong as it is, the exact bytes: media type and coding take part (HTTP-26).
-    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
+    digest = hashlib.blake2b(named, digest_size=12).hexdigest()
     media, profile, _ = variant.media.partition(";")
     kind = _TAGS.get(media, "x") + (_PROFILED if profile else "")
     etag = f'"{digest}-{kind}{"z" if squeezed else ""}"'
-    payload = _gzip(body) if squeezed else body
+    cache_control, extra = headers
     validators: Headers = (
         (b"etag", etag.encode()),
-        (b"cache-control", cache_control.encode()),
+        cache_control,
         VARY_CODING if variant.named else VARY,
         *CORS,
         *extra,
     )
     coding: Headers = ((b"content-encoding", b"gzip"),) if squeezed else ()
-    headers: Headers = (
+    described: Headers = (
         (b"content-type", content_type(variant.media).encode()),
         # Always a length: a cut-off N-Triples file would be a valid one (HTTP-27).
         (b"content-length", str(len(payload)).encode()),
         *coding,
         *validators,
     )
-    head = _head(headers)
+    head = _head(described)
     return Ready(
         etag=etag,
-        headers=headers,
+        headers=described,
         wire=head + payload,
         head_size=len(head),
         unchanged_headers=validators,

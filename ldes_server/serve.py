@@ -16,12 +16,14 @@ import uvicorn
 
 from ldes_server.app import Site, create_app
 from ldes_server.coverage import CoverageStore
-from ldes_server.fastlane import Lane, with_lane
+from ldes_server.fastlane import with_lane
+from ldes_server.lane import Lane
 from ldes_server.live import Hub
 from ldes_server.model import Stream
 from ldes_server.posting import Door
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import CACHE_BYTES, Shelf, Store
+from ldes_server.shown import Shown
 from ldes_server.upkeep import Figures
 from streams.errors import ConfigError, Problem
 from streams.metrics import REQUESTS, render
@@ -70,6 +72,32 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Meter:
+    """Moves the lane's tally into the metrics: now and then for other processes, and for who asks for them here."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._tally = lane.tally
+        self._hits = self._unchanged = 0
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the metrics, with every answer of before."""
+        self._flush()
+        return render()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Move it until `stop`, a last time at the end."""
+        running = True
+        while running:
+            running = not await _wait(stop, _FLUSH)
+            self._flush()
+
+    def _flush(self) -> None:
+        hits, unchanged = self._tally.hits, self._tally.unchanged
+        REQUESTS.labels("lane", "not_modified").inc(unchanged - self._unchanged)
+        REQUESTS.labels("lane", "ok").inc((hits - unchanged) - (self._hits - self._unchanged))
+        self._hits, self._unchanged = hits, unchanged
+
+
 async def serve(
     streams: Sequence[Stream],
     store: WatchedStore,
@@ -88,13 +116,16 @@ async def serve(
 
     """
     cache = ReadyCache(CACHE_BYTES)
-    app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=render)
+    shown = Shown()
+    lane = Lane(cache, shown)
+    meter = _Meter(lane)
+    app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=meter.render)
     app.state.door = address.door
     shelf: Shelf = app.state.shelf
+    shelf.shown = shown
     site: Site = app.state.site
     live: Hub = site.live
     figures = Figures((stream.name for stream in streams), store, site.describe)
-    lane = Lane(cache)
 
     def on_change(name: str) -> None:
         shelf.changed(name)
@@ -107,7 +138,7 @@ async def serve(
             group.create_task(_until(stop, server), name="stop")
             group.create_task(store.watch(on_change, stop=stop, on_gone=shelf.forget_before), name="watch")
             group.create_task(live.run(stop), name="live")
-            group.create_task(_flush(lane, stop), name="flush")
+            group.create_task(meter.run(stop), name="meter")
             group.create_task(figures.keep(stop=stop), name="figures")
             group.create_task(_announce(server, streams, address, stop=stop, ready=ready), name="announce")
             await server.serve(sockets=[listener])
@@ -149,18 +180,6 @@ def _listen(address: Address) -> socket.socket:
 async def _until(stop: asyncio.Event, server: _Server) -> None:
     await stop.wait()
     server.should_exit = True
-
-
-async def _flush(lane: Lane, stop: asyncio.Event) -> None:
-    """Move the lane's tally into the metrics, a last time at the end."""
-    hits = unchanged = 0
-    running = True
-    while running:
-        running = not await _wait(stop, _FLUSH)
-        tally = lane.tally
-        REQUESTS.labels("lane", "not_modified").inc(tally.unchanged - unchanged)
-        REQUESTS.labels("lane", "ok").inc((tally.hits - tally.unchanged) - (hits - unchanged))
-        hits, unchanged = tally.hits, tally.unchanged
 
 
 async def _announce(

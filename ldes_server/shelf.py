@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -16,9 +17,11 @@ from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
-from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
+from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_kept, make_ready, mutable, pack
 from ldes_server.searches import Search, search_of
+from ldes_server.shown import Shown
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
+from ldes_server.turns import Turns
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
@@ -91,18 +94,24 @@ class Shelf:
         self.cache = ReadyCache(CACHE_BYTES) if cache is None else cache
         self._clock = clock
         self._heads: dict[str, _Known] = {}
+        self._changes: Counter[str] = Counter()
         self._views: dict[str, _Views] = {}
         self._gone: dict[str, int] = {}
         self.current = Current()
+        self.shown = Shown()
+        self._turns = Turns()
 
     def changed(self, stream: str) -> None:
-        """Forget how far a stream was."""
+        """Forget how far a stream was, and what was current."""
+        self._changes[stream] += 1
         self._heads.pop(stream, None)
+        self.shown.drop(stream)
 
     def forget_before(self, stream: str, gone: int) -> None:
         """Hand out nothing any more of the history before a number: retention dropped it (`Head.gone`)."""
         if gone > self.gone(stream):
             self._gone[stream] = gone
+            self.shown.drop(stream)
             # At most once a grace period, so the few answers that are made again do not count.
             self.cache.forget(f"/{stream}/{VIEW}/".encode())
             self.cache.forget(f"/{stream}/members/".encode())
@@ -116,22 +125,40 @@ class Shelf:
         if self.gone(stream) == gone:
             self.cache.put(path, variant, ready)
 
+    def show(self, stream: str, path: bytes, variant: Variant, ready: Ready, *, head: Head) -> Ready:
+        """Put an answer that may change where the fast lane finds it, while `head` is sure to be how far the stream is."""
+        known = self._heads.get(stream)
+        if known is not None and known.head is head:
+            self.shown.put(stream, path, variant, ready, until=known.read_at + HEAD_MAX_AGE.total_seconds())
+        return ready
+
     async def head(self, stream: str, *, fresh: bool = False) -> Head:
         """Return how far the stream is, as of now (`fresh`) or of at most `HEAD_MAX_AGE` ago."""
-        known = self._heads.get(stream)
-        now = self._clock()
-        if known is None or fresh or now - known.read_at > HEAD_MAX_AGE.total_seconds():
-            known = _Known(head=await self.store.head(stream), read_at=now)
-            self._heads[stream] = known
-            self.forget_before(stream, known.head.gone)
-        return known.head
+        asked = self._clock()
+        if not fresh and (known := self._sure(stream)) is not None:
+            return known.head
+        async with self._turns.of(stream):
+            # Whoever waited for its turn may find what it came for.
+            if (known := self._sure(stream)) is not None and (not fresh or known.read_at >= asked):
+                return known.head
+            return await self._read_head(stream, self.store.head)
 
     async def newest_head(self, name: str) -> Head:
         """Return how far the stream is, as whoever takes the writes says; to be sure before a page is denied."""
-        known = _Known(head=await self.store.newest_head(name), read_at=self._clock())
-        self._heads[name] = known
-        self.forget_before(name, known.head.gone)
-        return known.head
+        return await self._read_head(name, self.store.newest_head)
+
+    def _sure(self, stream: str) -> _Known | None:
+        known = self._heads.get(stream)
+        return known if known is not None and self._clock() - known.read_at <= HEAD_MAX_AGE.total_seconds() else None
+
+    async def _read_head(self, stream: str, read: Callable[[str], Awaitable[Head]]) -> Head:
+        read_at, changes = self._clock(), self._changes[stream]
+        head = await read(stream)
+        if self._changes[stream] == changes:
+            # Otherwise it may be of before the change that was told meanwhile.
+            self._heads[stream] = _Known(head=head, read_at=read_at)
+        self.forget_before(stream, head.gone)
+        return head
 
     async def page(self, name: str, page_id: PageId, variant: Variant) -> Ready | Missing:
         """Hand out a page in one representation."""
@@ -153,9 +180,15 @@ class Shelf:
             return Missing.GONE
         if view.is_final(page_id):
             return await self._final(stream, page_id, variant)
-        what = "root" if page_id.is_root else "open"
-        if (shown := self.current.get((name, what, variant), _version(head))) is not None:
-            return shown
+        key, version = (name, "root" if page_id.is_root else "open", variant), _version(head)
+        if (shown := self.current.get(key, version)) is not None:
+            return self.show(name, path, variant, shown, head=head)
+        async with self._turns.of(key):
+            found = self.current.get(key, version) or await self._open(stream, page_id, variant, head)
+        return found if isinstance(found, Missing) else self.show(name, path, variant, found, head=head)
+
+    async def _open(self, stream: Stream, page_id: PageId, variant: Variant, head: Head) -> Ready | Missing:
+        """Make a page of the chronological view that may change, and keep it for its version."""
         started = self._clock()
         page = await self.store.page(stream, page_id)
         if page is None:
@@ -163,30 +196,38 @@ class Shelf:
         if page.final:
             # It filled up between the two reads: it must never go out once as mutable and once as final.
             return await self._final(stream, page_id, variant, page=page)
-        frame = (await self._views_at(stream, head)).frame if page_id.is_root else self.frames[name]
+        frame = (await self._views_at(stream, head)).frame if page_id.is_root else self.frames[stream.name]
         body = render_page(page, PAGE_FORMS[variant.media], frame=frame)
         ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
-        self.current.put((name, what, variant), _version(head), ready)
+        self.current.put((stream.name, "root" if page_id.is_root else "open", variant), _version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
 
     async def _view_page(self, stream: Stream, page_id: PageId, variant: Variant) -> Ready | Missing:
         """Hand out a page of a view with buckets: what exists and what is final only the store knows."""
         head = await self.head(stream.name)
-        views = await self._views_at(stream, head)
         if await self.is_gone(stream.name, page_id):
             return Missing.GONE
-        key = (page_id.path(stream.name).encode(), variant)
-        if (shown := self.current.get(key, _version(head))) is not None:
-            return shown
+        path = page_id.path(stream.name).encode()
+        key, version = (path, variant), _version(head)
+        if (shown := self.current.get(key, version)) is not None:
+            return self.show(stream.name, path, variant, shown, head=head)
+        async with self._turns.of(key):
+            known = self.cache.get(path, variant.media, variant.gzip) or self.current.get(key, version)
+            found = known or await self._make_view_page(stream, page_id, variant, head)
+        return found if isinstance(found, Missing) else self.show(stream.name, path, variant, found, head=head)
+
+    async def _make_view_page(self, stream: Stream, page_id: PageId, variant: Variant, head: Head) -> Ready | Missing:
+        views = await self._views_at(stream, head)
+        path = page_id.path(stream.name).encode()
         started, form = self._clock(), PAGE_FORMS[variant.media]
         # Only final pages are kept, so one lookup answers them.
         gone = self.gone(stream.name)
         body = None if page_id.is_root else await self.store.kept(stream.name, page_id, form.value)
         if body is not None:
             PAGE_SECONDS.labels("kept").observe(self._clock() - started)
-            ready = make_ready(body, variant, cache_control=FOR_EVER)
-            self.keep_ready(stream.name, page_id.path(stream.name).encode(), variant, ready, gone=gone)
+            ready = make_kept(body, variant)
+            self.keep_ready(stream.name, path, variant, ready, gone=gone)
             return ready
         page = await self.store.page(stream, page_id)
         if page is None:
@@ -194,7 +235,7 @@ class Shelf:
         if page.final:
             return await self._final(stream, page_id, variant, page=page)
         ready = make_ready(render_page(page, form, frame=views.frame), variant, cache_control=mutable(stream.max_age))
-        self.current.put(key, _version(head), ready)
+        self.current.put((path, variant), _version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
 
@@ -283,13 +324,13 @@ class Shelf:
                 return Missing.GONE
             body = await self._keep(page, form, self.frames[stream.name])
         PAGE_SECONDS.labels(outcome).observe(self._clock() - started)
-        ready = make_ready(body, variant, cache_control=FOR_EVER)
+        ready = make_kept(body, variant)
         self.keep_ready(stream.name, page_id.path(stream.name).encode(), variant, ready, gone=gone)
         return ready
 
     async def _keep(self, page: Page, form: Form, frame: Frame) -> bytes:
         # The first body kept wins, so all processes and all later releases answer the same bytes (LDES-59).
-        body = render_page(page, form, frame=frame)
+        body = pack(render_page(page, form, frame=frame))
         return await self.store.keep(frame.stream, page.id, form.value, body)
 
 

@@ -16,6 +16,7 @@ from typing import Self
 
 import psutil
 
+from loadtests.sampling import busy_seconds, processor_seconds
 from smartflanders.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,11 +39,12 @@ class Wish:
 class Stand:
     """Database, broker and roles on loopback; a context manager that starts and ends them.
 
-    `base` is the public address of the pages, `dsn` the database's.
+    `base` is the public address of the pages, `dsn` the database's, `folder` that of all files.
     """
 
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
+        self.folder = wish.folder
         self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._port = _free_port()
@@ -89,17 +91,19 @@ class Stand:
         """End a role in order; it may be started again, and its processor time is forgotten."""
         self._finish(self._processes.pop(role))
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each role that runs, and the database's, by name."""
+        assert self._database.pid is not None
+        return {name: process.pid for name, process in self._processes.items()} | {"database": self._database.pid}
+
     def seconds(self) -> dict[str, float]:
         """Return the processor time of each process so far, with its children's."""
-        found = {name: _seconds(process.pid) for name, process in self._processes.items()}
-        assert self._database.pid is not None
-        return found | {"database": _seconds(self._database.pid)}
+        return {name: processor_seconds(pid) for name, pid in self.pids.items()}
 
     def others(self) -> float:
         """Return the processor time that everything else on the machine took so far, this process left out."""
-        spent = psutil.cpu_times()
-        busy = sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0)
-        return busy - sum(self.seconds().values()) - sum(psutil.Process().cpu_times()[:2])
+        return busy_seconds() - sum(self.seconds().values()) - sum(psutil.Process().cpu_times()[:2])
 
     def complaint(self) -> str | None:
         """Say which process has ended, with its last lines; None while all run."""
@@ -146,16 +150,6 @@ class Stand:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def _seconds(pid: int) -> float:
-    """Return the processor time of a process, of its living and of its dead children."""
-    try:
-        process = psutil.Process(pid)
-        living = (child.cpu_times() for child in process.children(recursive=True))
-        return sum((each.user + each.system for each in living), start=sum(process.cpu_times()[:4]))
-    except psutil.NoSuchProcess:
-        return 0.0
 
 
 def _free_port() -> int:

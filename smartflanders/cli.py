@@ -16,6 +16,7 @@ from typing import Any
 
 from smartflanders import (
     doctor_commands,
+    load_commands,
     replicate_commands,
     role_commands,
     source_commands,
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     stream_commands.add(verbs)
     replicate_commands.add(verbs)
     doctor_commands.add(verbs)
+    load_commands.add(verbs)
     return top
 
 

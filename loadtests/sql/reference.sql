@@ -23,3 +23,7 @@ SELECT v.name FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream WHE
 -- name: bodies
 -- The bytes of members, in order.
 SELECT body FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) ORDER BY sequence LIMIT $2
+
+-- name: witnessed
+-- What was observed of which entity when, as published.
+SELECT entity, observed_at FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)

@@ -19,8 +19,9 @@ import uvicorn
 import uvloop
 
 from ldes_server.app import create_app
-from ldes_server.fastlane import Lane, with_lane
+from ldes_server.fastlane import with_lane
 from ldes_server.hypermedia import describe
+from ldes_server.lane import Lane
 from ldes_server.model import Page, PageId
 from ldes_server.negotiate import Form
 from ldes_server.render import render_page

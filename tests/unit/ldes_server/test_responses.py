@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ldes_server.negotiate import FORMS
-from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_ready, mutable
+from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_kept, make_ready, mutable, pack
 
 BODY = b"some statement or other .\n" * 100
 
@@ -50,6 +50,25 @@ def test_gzip_never_loses(body: bytes) -> None:
     made = ready(body, squeeze=True)
     squeezed = (b"content-encoding", b"gzip") in made.headers
     assert (gzip.decompress(made.body) if squeezed else made.body) == body
+
+
+@given(st.text(max_size=2000))
+def test_what_is_kept_packed_answers_everybody(text: str) -> None:
+    """A final body is compressed at most once: who takes gzip gets the bytes kept, who does not gets the body itself."""
+    body = text.encode()
+    kept = pack(body)
+    plain, squeezed = (make_kept(kept, Variant(media="text/turtle", gzip=squeeze)) for squeeze in (False, True))
+    assert plain.body == body
+    assert squeezed.body == kept
+    assert ((b"content-encoding", b"gzip") in squeezed.headers) is (kept != body)
+    assert (b"cache-control", FOR_EVER.encode()) in squeezed.headers
+    assert (plain.etag != squeezed.etag) is (kept != body)
+
+
+def test_what_an_earlier_release_kept_plain_is_answered_too() -> None:
+    """A body kept as it is gives the answer that it gave in that release, compressed or not."""
+    for squeeze in (False, True):
+        assert make_kept(BODY, Variant(media="text/turtle", gzip=squeeze)) == ready(squeeze=squeeze)
 
 
 def test_every_representation_has_its_own_tag() -> None:
