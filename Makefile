@@ -8,7 +8,7 @@ MINUTES ?= 60
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help up kafka test quick failures endure check bench docs conformance lock clean
+.PHONY: help up kafka test quick failures endure check bench docs models conformance lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -49,6 +49,9 @@ bench: .venv/dev.stamp ## print the ratios of docs/performance.md
 
 docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference
+
+models: .venv/dev.stamp ## write what the files of the reference models come to beside them
+	@$(BIN)/python -m vocab.compiled
 
 conformance: .venv/dev.stamp ## run the conformance tests and write their results into docs/reference/conformance.md
 	@rm -f .cache/conformance.jsonl
