@@ -89,6 +89,12 @@ class Stand:
         """End a role in order; it may be started again, and its processor time is forgotten."""
         self._finish(self._processes.pop(role))
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each role that runs, and the database's, by name."""
+        assert self._database.pid is not None
+        return {name: process.pid for name, process in self._processes.items()} | {"database": self._database.pid}
+
     def seconds(self) -> dict[str, float]:
         """Return the processor time of each process so far, with its children's."""
         found = {name: _seconds(process.pid) for name, process in self._processes.items()}
