@@ -8,7 +8,7 @@ MINUTES ?= 60
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help up kafka test quick failures endure check bench docs models conformance lock clean
+.PHONY: help up kafka test quick failures endure check bench load docs models conformance lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -47,6 +47,9 @@ check: .venv/dev.stamp ## lint, types, layering, sizes
 bench: .venv/dev.stamp ## print the ratios of docs/performance.md
 	@$(BIN)/python -m pytest -m benchmark -p no:randomly -s tests/benchmarks
 
+load: .venv/dev.stamp ## run every load scenario, ten minutes at most, and write the report: make load LONG=1 OUT=/some/folder
+	@$(BIN)/python -m loadtests run all $(if $(LONG),--long,--short) $(if $(SMOKE),--smoke) $(if $(OUT),--out $(OUT))
+
 docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference
 
@@ -60,7 +63,7 @@ conformance: .venv/dev.stamp ## run the conformance tests and write their result
 
 lock: ## take the newest versions that pyproject.toml allows and pin them
 	@rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
-	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check packaging ".[dev]"
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check packaging ".[dev,load]"
 	@.cache/lock/bin/python requirements/lock.py
 
 clean: ## remove the environment and caches; data folders stay

@@ -20,6 +20,8 @@ class Plan:
     `long` asks for the form whose figures stand in docs/performance.md, else the scenario takes a minute at most.
     `server` and `generator` are the processors to pin the measured process and everything that loads it to; they are
     the same where a machine has only one. `log` is where payloads and members go: `postgres` or `kafka`.
+    `seconds`, where given, takes the place of the length of every phase, and asks for as few members and clients as the
+    scenario can do with: a check that it works, whose figures say nothing.
     """
 
     folder: Path
@@ -27,6 +29,15 @@ class Plan:
     server: int = 0
     generator: int = 1
     log: str = "postgres"
+    seconds: float | None = None
+
+    def phase(self, short: float, long: float) -> float:
+        """Return how many seconds a phase lasts that has these lengths in the two forms."""
+        return self.seconds if self.seconds is not None else long if self.long else short
+
+    def count(self, short: int, long: int, *, least: int) -> int:
+        """Return how many to take of what has these numbers in the two forms; the least where it is a mere check."""
+        return least if self.seconds is not None else long if self.long else short
 
 
 class Scenario(Protocol):

@@ -43,6 +43,6 @@ def write(name: str, versions: dict[str, str]) -> None:
 if __name__ == "__main__":
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
     run = closure(project["dependencies"])
-    dev = closure(project["optional-dependencies"]["dev"])
+    dev = closure(wish for extra in ("dev", "load") for wish in project["optional-dependencies"][extra])
     write("run", run)
     write("dev", {name: version for name, version in dev.items() if name not in run})

@@ -40,6 +40,7 @@ VERBS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "stream_commands": ("stream",),
         "replicate_commands": ("replicate",),
         "doctor_commands": ("doctor",),
+        "load_commands": ("load",),
     }
 )
 
