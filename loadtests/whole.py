@@ -1,4 +1,4 @@
-"""The whole platform as people start it, `smartflanders up`, as a process that is watched: when it is ready, what it holds."""
+"""The whole platform as people start it, `smartflanders up`, watched from outside."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Footprint:
 
     name = "footprint"
     summary = "start on a data folder that is full already, and the memory of each process, idle and under full load"
-    rows = ("idle-memory", "load-memory", "ready")
+    rows: tuple[str, ...] = ("idle-memory", "load-memory", "ready")
 
     async def run(self, plan: Plan, tell: Tell) -> Outcome:
         """Run once."""

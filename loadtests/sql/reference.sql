@@ -23,3 +23,15 @@ SELECT v.name FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream WHE
 -- name: bodies
 -- The bytes of members, in order.
 SELECT body FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) ORDER BY sequence LIMIT $2
+
+-- name: settled
+-- Leave nothing to do for a vacuum while something is measured; no transaction may be open.
+VACUUM (ANALYZE) ldes.members
+
+-- name: checkpoint
+-- Nor for a checkpoint.
+CHECKPOINT
+
+-- name: one
+-- The least that a question can cost.
+SELECT 1
