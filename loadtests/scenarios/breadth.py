@@ -23,7 +23,7 @@ from loadtests.stand import Stand, Wish
 from loadtests.whole import resident
 from streams.migrate import migrate
 from streams.postgres_log import PostgresLog
-from streams.record import Payload, raw_topic
+from streams.record import Payload, Record, raw_topic
 
 _VIEWS = (1, 4, 16)
 _ENTITIES = (1, 100, 10_000)
@@ -38,7 +38,6 @@ _START = datetime(2026, 11, 1, tzinfo=UTC)
 _RATE = 500
 _LOOK_SECONDS = 0.05
 _WITHIN_SECONDS = 600.0
-_SOURCE = "load-0"
 
 
 class Breadth:
@@ -56,14 +55,11 @@ class Breadth:
         for views in _VIEWS:
             tell(f"{views} views")
             stored[views] = await _stored(plan, views, _folder(plan, f"views-{views}"))
-        figures += _compared("views", {views: each for views, each in stored.items()}, "storing and placing a member")
-        published = {}
-        for entities in _ENTITIES:
-            tell(f"payloads of {entities:,}")
-            published[entities] = await _published(plan, entities, _folder(plan, f"entities-{entities}"))
+        figures += _compared("views", stored, "storing and placing a member")
+        published = await _published(plan, _folder(plan, "entities"), tell)
         figures += _compared("entities", published, "from a collected payload to a committed member")
         spread = {}
-        for streams in _STREAMS:
+        for streams in _STREAMS if plan.long else _STREAMS[::2]:
             tell(f"{streams} streams")
             spread[streams], held = await _spread(plan, streams, _folder(plan, f"streams-{streams}"))
             note = "the pipeline's process, at the end"
@@ -106,7 +102,7 @@ async def _stored(plan: Plan, views: int, folder: Path) -> float:
     pilot = folder / "pilot"
     own = min(views, len(VIEWS) + 1)
     write_pilot(pilot, sources=1, views=own, more=_MORE[: views - own])
-    count = plan.count(10_000, 100_000, least=2_000)
+    count = plan.count(6_000, 100_000, least=2_000)
     with Stand(Wish(folder=folder, log="postgres")) as stand:
         await migrate(stand.dsn)
         stock = Stock(pilot, base_url=stand.base)
@@ -119,37 +115,53 @@ async def _stored(plan: Plan, views: int, folder: Path) -> float:
             return (filled.processor + stand.seconds()["database"] - before) / count * 1e6
 
 
-async def _published(plan: Plan, entities: int, folder: Path) -> float:
-    """Return the microseconds of an observation on its way from the log to the store, in payloads of so many."""
+async def _published(plan: Plan, folder: Path, tell: Tell) -> dict[int, float]:
+    """Return the microseconds of an observation from the log to the store, by how many are in a payload."""
     pilot = folder / "pilot"
-    write_pilot(pilot, sources=1)
-    count = max(
-        entities, plan.count(2_000 if entities == 1 else 20_000, 20_000 if entities == 1 else 100_000, least=200)
-    )
+    write_pilot(pilot, sources=len(_ENTITIES))
+    found, until = {}, 0
     with Stand(Wish(folder=folder, log="postgres")) as stand:
         await migrate(stand.dsn)
-        async with PostgresLog(stand.dsn) as log:
-            await log.append(raw_topic(_SOURCE), list(payloads(entities, count)))
         connection = await asyncpg.connect(stand.dsn)
         try:
-            stand.start_role("write", pilot)
-            await asyncio.sleep(plan.phase(1, 3))
-            meter = Meter(stand)
-            stand.start_role("normalise", pilot)
-            async with meter():
-                await _until(count, [STREAM], stand, connection)
-            return meter.measured.cost(count)
+            for role in ("write", "normalise"):
+                stand.start_role(role, pilot)
+            async with PostgresLog(stand.dsn) as log:
+                for source, entities in enumerate(_ENTITIES):
+                    tell(f"payloads of {entities:,}")
+                    # What follows comes to processes that are awake, in caches that are warm.
+                    for count in (
+                        entities,
+                        entities * plan.count(_payloads(entities), 5 * _payloads(entities), least=2),
+                    ):
+                        until, meter, start = until + count, Meter(stand), until // entities
+                        async with meter():
+                            await log.append(
+                                raw_topic(f"load-{source}"), list(payloads(source, entities, count, start))
+                            )
+                            await _until(until, [STREAM], stand, connection)
+                        found[entities] = meter.measured.cost(count)
         finally:
             await connection.close()
+    return found
 
 
-def payloads(entities: int, count: int) -> Iterator[Any]:
-    """Yield records of payloads of so many entities, `count` observations in all, each payload a second later."""
-    prepared = payload(0, entities)
-    for number in range(count // entities):
+def _payloads(entities: int) -> int:
+    """Return how many payloads the short form takes: some seconds of work."""
+    return max(2, min(2_000, 20_000 // entities))
+
+
+def payloads(source: int, entities: int, count: int, start: int) -> Iterator[Record]:
+    """Yield records of payloads of so many entities, `count` observations in all, each payload a second after the other.
+
+    `start` is the second of the first one.
+    """
+    prepared = payload(source, entities)
+    for number in range(start, start + count // entities):
         moment = _START + number * timedelta(seconds=1)
         body = stamped(prepared, moment)
-        yield Payload(source=_SOURCE, received_at=moment, media_type="application/json", body=body).to_record()
+        heard = Payload(source=f"load-{source}", received_at=moment, media_type="application/json", body=body)
+        yield heard.to_record()
 
 
 async def _spread(plan: Plan, streams: int, folder: Path) -> tuple[float, float]:
