@@ -65,7 +65,7 @@ class Whole:
         found = {"supervisor": self._process.pid}
         for process in family(self._process.pid)[1:]:
             try:
-                name = _name(process.cmdline())
+                name = role_of(process.cmdline())
             except psutil.Error:
                 continue
             if name is not None:
@@ -93,7 +93,7 @@ class Whole:
             await self._process.wait()
 
 
-def _name(command: list[str]) -> str | None:
+def role_of(command: list[str]) -> str | None:
     """Name a process of ours by its command; None for what belongs to another one."""
     if "smartflanders.cli" in command:
         return command[command.index("smartflanders.cli") + 1]

@@ -9,7 +9,7 @@ import asyncpg
 
 from ldes_server.postgres_store import PostgresStore
 from loadtests.filling import Stock
-from loadtests.million import FIFTH, Steps
+from loadtests.million import FIFTH, Measured, Steps
 from loadtests.outcome import Figure, Outcome
 from loadtests.publisher import VIEWS
 from loadtests.sampling import OtherWork
@@ -31,7 +31,6 @@ class Backfill:
         # What the writer publishes is enough for its rate; the rest of the stock is stored in the same views faster.
         stocked = plan.count(0, 9_900_000, least=0)
         live = plan.count(30_000, 100_000, least=6_000)
-        count = stocked + live
         with Stand(Wish(folder=plan.folder, log="postgres")) as stand:
             await migrate(stand.dsn)
             connection = await asyncpg.connect(stand.dsn)
@@ -46,30 +45,34 @@ class Backfill:
                 await steps.append()
                 tell(f"publishing {live:,} in {len(VIEWS) + 1} views")
                 published, counted = await steps.publish(behind=stocked)
-                tell(f"adding a view to {count:,}")
+                tell(f"adding a view to {stocked + live:,}")
                 added = await steps.add_view()
             finally:
                 await connection.close()
-        by_clock, by_processor = (
-            added.rate(count) / published.rate(counted),
-            published.cost(counted) / added.cost(count),
-        )
-        note = f"{FIFTH} added to {count:,} members, {added.rate(count):,.0f}/s, against {published.rate(counted):,.0f}/s live in 4 views"
         return Outcome(
             scenario=self.name,
             began=began,
             seconds=time.perf_counter() - clock,
             others=others.cores(),
-            figures=(
-                Figure(row="backfill", value=by_clock, unit="ratio", note=note),
-                Figure(row="backfill-processor", value=by_processor, unit="ratio", note="the same by processor time"),
-                Figure(row="backfill-cost", value=added.cost(count), unit="us", note=added.told(count)),
-                Figure(row="live-cost", value=published.cost(counted), unit="us", note=published.told(counted)),
-            ),
+            figures=figures_of(published, counted, added, stocked + live),
             notes=(
-                "Adding begins with the writer's start, as a person meets it; publishing is counted from its first batch on.",
+                "Adding begins with the writer's start, as a person meets it; publishing is counted from its first batch.",
             ),
         )
+
+
+def figures_of(published: Measured, counted: int, added: Measured, count: int) -> tuple[Figure, ...]:
+    """Compare what adding a view to `count` members took with what publishing `counted` of them did."""
+    rates = (
+        f"{FIFTH} added to {count:,} members, {added.rate(count):,.0f}/s, against {published.rate(counted):,.0f}/s live"
+    )
+    by_processor = published.cost(counted) / added.cost(count)
+    return (
+        Figure(row="backfill", value=added.rate(count) / published.rate(counted), unit="ratio", note=rates),
+        Figure(row="backfill-processor", value=by_processor, unit="ratio", note="the same by processor time"),
+        Figure(row="backfill-cost", value=added.cost(count), unit="us", note=added.told(count)),
+        Figure(row="live-cost", value=published.cost(counted), unit="us", note=published.told(counted)),
+    )
 
 
 SCENARIO: Scenario = Backfill()

@@ -52,19 +52,19 @@ class Breadth:
         began, clock, others = datetime.now(UTC), time.perf_counter(), OtherWork(dict)
         figures: list[Figure] = []
         stored = {}
-        for views in _VIEWS:
+        for views in _some(plan, _VIEWS):
             tell(f"{views} views")
             stored[views] = await _stored(plan, views, _folder(plan, f"views-{views}"))
-        figures += _compared("views", stored, "storing and placing a member")
+        figures += compared("views", stored, "storing and placing a member")
         published = await _published(plan, _folder(plan, "entities"), tell)
-        figures += _compared("entities", published, "from a collected payload to a committed member")
+        figures += compared("entities", published, "from a collected payload to a committed member")
         spread = {}
-        for streams in _STREAMS if plan.long else _STREAMS[::2]:
+        for streams in _some(plan, _STREAMS):
             tell(f"{streams} streams")
             spread[streams], held = await _spread(plan, streams, _folder(plan, f"streams-{streams}"))
             note = "the pipeline's process, at the end"
             figures.append(Figure(row=f"streams {streams}, memory", value=held, unit="MB", note=note))
-        figures += _compared("streams", spread, f"{_RATE} observations a second in all, from poll to committed member")
+        figures += compared("streams", spread, f"{_RATE} observations a second in all, from poll to committed member")
         return Outcome(
             scenario=self.name,
             began=began,
@@ -78,13 +78,18 @@ class Breadth:
 SCENARIO: Scenario = Breadth()
 
 
+def _some(plan: Plan, kinds: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return what to compare: the least with the most, in the long form all three, in a mere check the least two."""
+    return kinds[:2] if plan.seconds is not None else kinds if plan.long else kinds[::2]
+
+
 def _folder(plan: Plan, name: str) -> Path:
     folder = plan.folder / name
     folder.mkdir()
     return folder
 
 
-def _compared(kind: str, costs: Mapping[int, float], what: str) -> Iterator[Figure]:
+def compared(kind: str, costs: Mapping[int, float], what: str) -> Iterator[Figure]:
     """Make a figure of each cost, and one of the last against the first."""
     for number, cost in costs.items():
         yield Figure(row=f"{kind} {number:,}", value=cost, unit="us", note=what)
@@ -97,11 +102,15 @@ def _compared(kind: str, costs: Mapping[int, float], what: str) -> Iterator[Figu
     )
 
 
+def extra_views(views: int) -> tuple[str, ...]:
+    """Return what to declare beside the views of the load pilot to have so many."""
+    return _MORE[: max(0, views - len(VIEWS) - 1)]
+
+
 async def _stored(plan: Plan, views: int, folder: Path) -> float:
     """Return the microseconds of a member that is stored and placed in so many views."""
     pilot = folder / "pilot"
-    own = min(views, len(VIEWS) + 1)
-    write_pilot(pilot, sources=1, views=own, more=_MORE[: views - own])
+    write_pilot(pilot, sources=1, views=min(views, len(VIEWS) + 1), more=extra_views(views))
     count = plan.count(6_000, 100_000, least=2_000)
     with Stand(Wish(folder=folder, log="postgres")) as stand:
         await migrate(stand.dsn)

@@ -76,8 +76,8 @@ class Growth:
             began=began,
             seconds=time.perf_counter() - clock,
             others=others.cores(),
-            figures=(*_figures(points), *_beyond(rows, trees)),
-            series=tuple(_series(points)),
+            figures=(*figures_of(points), *_beyond(rows, trees)),
+            series=tuple(series_of(points)),
             notes=(
                 "Before each measurement the table was vacuumed and a checkpoint made; filling is no part of a figure.",
                 "Series of this scenario have the number of stored members where others have seconds.",
@@ -199,7 +199,7 @@ class _Growing:
         return next(each.sizes for each in (await examine(patient)).streams if each.name == STREAM)
 
 
-def _figures(points: Sequence[Point]) -> Iterator[Figure]:
+def figures_of(points: Sequence[Point]) -> Iterator[Figure]:
     """Compare the largest size with the first, and give the figures of each."""
     base, most = points[0], points[-1]
     what = f"{most.members:,} against {base.members:,} stored members"
@@ -256,7 +256,9 @@ def _beyond(rows: Mapping[int, Timed], trees: Mapping[int, tuple[float, int]]) -
     yield Figure(row="growth-arithmetic", value=each[-1] / each[0], unit="ratio", note=note)
 
 
-def _series(points: Sequence[Point]) -> Iterator[Series]:
+def series_of(points: Sequence[Point]) -> Iterator[Series]:
+    """Show what was found over the number of stored members."""
+
     def of(name: str, unit: str, values: Sequence[float]) -> Series:
         pairs = zip(points, values, strict=True)
         return Series(name=name, unit=unit, points=tuple((float(point.members), value) for point, value in pairs))
