@@ -93,7 +93,7 @@ class _Part:
         self._found.tell(f"{self._name}: {words}")
 
     async def _rounds(self, run: Run) -> Rounds:
-        count = self._found.plan.count(3, 5, least=1)
+        count = self._found.plan.count(3 if self._thorough else 2, 5, least=1)
         sustained, copied = [], []
         for number in range(count):
             self._tell(f"greatest rate, round {number + 1} of {count}")
@@ -150,7 +150,7 @@ class _Part:
 
 def _options(plan: Plan) -> Options:
     items = plan.count(_ITEMS, _ITEMS, least=_FEW)
-    return Options(log="postgres", views=1, sources=_SOURCES, items=items, seconds=plan.phase(5, 20))
+    return Options(log="postgres", views=1, sources=_SOURCES, items=items, seconds=plan.phase(4, 20))
 
 
 def _histogram(times: Sequence[float]) -> Histogram:
