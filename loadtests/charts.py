@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from loadtests.outcome import Latency, Series
 from loadtests.wording import number, quantity
@@ -41,7 +42,9 @@ def over_time(title: str, key: str, series: Sequence[Series]) -> str:
     seconds = _linear(0.0, max(at for each in series for at, _ in each.points), _LEFT, _WIDTH - _RIGHT)
     top = max(value for each in series for _, value in each.points)
     values = _linear(0.0, top or 1.0, _HEIGHT - _BOTTOM, _TOP)
-    lines = [_line(number_, thinned(each.points), seconds, values) for number_, each in enumerate(series)]
+    lines = [
+        _line(at, thinned(part), seconds, values) for at, each in enumerate(series) for part in stretches(each.points)
+    ]
     frame = _frame(seconds, values, tuple(number(mark) for mark in seconds.marks), "s")
     told = "; ".join(f"{each.name} from {_least(each)} to {_most(each)}" for each in series)
     drawing = _svg(title, key, f"Over {number(seconds.high)} seconds, in {unit}: {told}.", [*frame, *lines])
@@ -61,6 +64,18 @@ def of_percentiles(title: str, key: str, latencies: Sequence[Latency]) -> str:
     told = "; ".join(f"{each.name}: {_told(each)}" for each in latencies)
     drawing = _svg(title, key, f"Milliseconds by percentile. {told}.", [*frame, *lines])
     return _figure(title + " (ms)", drawing, _legend([each.name for each in latencies]), _percentiles(latencies))
+
+
+def stretches(points: Sequence[tuple[float, float]]) -> list[Sequence[tuple[float, float]]]:
+    """Part points where nothing was noted for long: for five times the usual step and more than two seconds."""
+    steps = sorted(after[0] - before[0] for before, after in pairwise(points))
+    usual = steps[len(steps) // 2] if steps else 0.0
+    parts, start = [], 0
+    for at, (before, after) in enumerate(pairwise(points), 1):
+        if after[0] - before[0] > max(5 * usual, 2.0):
+            parts.append(points[start:at])
+            start = at
+    return [*parts, points[start:]]
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int = _DRAWN) -> list[tuple[float, float]]:

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ import psutil
 
 from loadtests.head import HeadReader
 from loadtests.publisher import VIEWS, Publisher, write_pilot
+from loadtests.sampling import Sampler
 from loadtests.stand import Stand, Wish
+from loadtests.timeline import Timeline
 from streams.migrate import migrate
 from streams.queries import load_queries
 
@@ -41,14 +43,18 @@ QUERIES = load_queries("loadtests", "reference")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to run: `sources` that feed the stream, `items` of each payload at full rate, seconds of each phase."""
+    """How to run: `sources` that feed the stream, `items` of each payload at full rate, seconds of each phase.
+
+    The sources are asked five times as often as `every` says, which they take in turn, and five times a second at most.
+    """
 
     log: str
     views: int
     sources: int
     items: int
     seconds: float
-    together: bool
+    together: bool = False
+    every: tuple[str, ...] = ("1s",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +78,20 @@ class Copied:
 
 
 class Run:
-    """One platform under load, and the driver's own connection to its database."""
+    """One platform under load, and the driver's own connection to its database.
 
-    def __init__(self, options: Options, stand: Stand, publisher: Publisher, connection: Any) -> None:
+    While it looks, `timeline` gets how many members are committed a second, and how many that were sent are not yet.
+    """
+
+    def __init__(
+        self, options: Options, stand: Stand, publisher: Publisher, connection: Any, timeline: Timeline
+    ) -> None:
         self._options = options
-        self._stand = stand
-        self._publisher = publisher
-        self._connection = connection
+        self.stand = stand
+        self.publisher = publisher
+        self.connection = connection
+        self.timeline = timeline
+        self.folder = stand.folder
         self.committed = 0
 
     async def look(self) -> None:
@@ -88,9 +101,11 @@ class Run:
             RuntimeError: a process has ended.
 
         """
-        if complaint := self._stand.complaint():
+        if complaint := self.stand.complaint():
             raise RuntimeError(complaint)
-        self.committed = await self._connection.fetchval(QUERIES["committed"], STREAM) or 0
+        self.committed = await self.connection.fetchval(QUERIES["committed"], STREAM) or 0
+        self.timeline.total("committed", "1/s", self.committed)
+        self.timeline.sparse("not yet committed", "count", self.publisher.items - self.committed)
         await asyncio.sleep(_LOOK_SECONDS)
 
     async def until(self, count: int, *, within: float = _FIRST_WITHIN_SECONDS) -> None:
@@ -101,29 +116,32 @@ class Run:
 
     async def sustained(self) -> Sustained:
         """Keep a second and a half of work in the pipeline, and count what comes out of it."""
-        options, publisher = self._options, self._publisher
+        options, publisher = self._options, self.publisher
         ahead = 2 * options.sources * options.items
+        full = publisher.items + ahead
         publisher.wanted = lambda: options.items if publisher.items - self.committed < ahead else 0
-        # Caches fill and the first files of the database grow.
-        await self.until(ahead)
-        before, others = self._stand.seconds(), self._stand.others()
+        # Caches fill, the first files of the database grow, and an empty pipeline would count as a slow one.
+        await self.until(full)
+        before, others = self.stand.seconds(), self.stand.others()
         began, first = time.perf_counter(), self.committed
         while (spent := time.perf_counter() - began) < options.seconds:
             await self.look()
         done = self.committed - first
-        cost = {name: (after - before[name]) / done * 1e6 for name, after in self._stand.seconds().items()}
-        others = (self._stand.others() - others) / spent
+        if not done:
+            raise RuntimeError(f"nothing was committed in {options.seconds:.0f} s")
+        cost = {name: (after - before[name]) / done * 1e6 for name, after in self.stand.seconds().items()}
+        others = max(0.0, (self.stand.others() - others) / spent)
         publisher.wanted = lambda: 0
         await self.until(publisher.items)
         return Sustained(rate=done / spent, microseconds=cost, others=others)
 
     async def ages(self, rate: float) -> tuple[list[float], list[float]]:
         """Publish at a constant rate; return the seconds from each payload to its page, and the head's ages."""
-        options, publisher = self._options, self._publisher
+        options, publisher = self._options, self.publisher
         items = max(1, round(rate / POLLS / options.sources))
         publisher.prepare(options.sources, items)
         first = len(publisher.sent)
-        with HeadReader(self._stand.base, STREAM) as reader:
+        with HeadReader(self.stand.base, STREAM) as reader:
             publisher.wanted = lambda: items
             began = time.perf_counter()
             while time.perf_counter() - began < options.seconds:
@@ -162,9 +180,17 @@ def waits(stamps: Sequence[datetime], seen: Sequence[tuple[datetime, datetime]])
     return [(seen[at][0] - stamp).total_seconds() for stamp, at in found if at < len(seen)]
 
 
-async def run(options: Options, folder: Path) -> None:
-    """Run both phases and the reference; print the figures."""
-    write_pilot(folder / "pilot", sources=options.sources, views=options.views)
+@asynccontextmanager
+async def platform(options: Options, folder: Path, timeline: Timeline | None = None) -> AsyncIterator[Run]:
+    """Start database, log and roles in a folder, with a publisher that sends nothing yet; end them after the block.
+
+    With a timeline, what each process takes goes there as well.
+
+    Raises:
+        RuntimeError: one of them did not start.
+
+    """
+    write_pilot(folder / "pilot", sources=options.sources, views=options.views, every=options.every)
     publisher = Publisher(lambda: 0)
     publisher.prepare(options.sources, options.items)
     # In a thread each start would end with it: the database is bound to the thread that starts it.
@@ -174,15 +200,21 @@ async def run(options: Options, folder: Path) -> None:
             stand.start_roles(folder / "pilot", origin)
             connection = await asyncpg.connect(stand.dsn)
             try:
-                measured = Run(options, stand, publisher, connection)
-                await _measure(options, measured, partial(bare_copy, stand, connection))
+                with nullcontext() if timeline is None else Sampler(timeline, lambda: stand.pids):
+                    yield Run(options, stand, publisher, connection, timeline or Timeline())
             finally:
                 await connection.close()
 
 
-async def _measure(options: Options, run: Run, reference: Callable[[], Awaitable[Copied]]) -> None:
+async def run(options: Options, folder: Path) -> None:
+    """Run both phases and the reference; print the figures."""
+    async with platform(options, folder) as measured:
+        await _measure(options, measured)
+
+
+async def _measure(options: Options, run: Run) -> None:
     sustained = await run.sustained()
-    copied = await reference()
+    copied = await bare_copy(run.stand, run.connection)
     _say(f"log {options.log}, views {options.views}, {options.sources} sources, payloads of {options.items}")
     _say(f"sustained  {sustained.rate:8,.0f} observations/s from payload to committed")
     _say(f"bare COPY  {copied.rate:8,.0f} rows/s of the same members; ratio {sustained.rate / copied.rate:.2f}")

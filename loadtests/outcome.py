@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 
@@ -62,6 +63,17 @@ class Outcome:
     series: tuple[Series, ...] = ()
     latencies: tuple[Latency, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+
+def middle(row: str, unit: str, samples: Iterable[float], note: str = "") -> Figure:
+    """Return the figure whose value is the median of these samples; with one sample it is that, and shows no spread.
+
+    Raises:
+        statistics.StatisticsError: there are none.
+
+    """
+    taken = tuple(samples)
+    return Figure(row=row, value=median(taken), unit=unit, samples=taken if len(taken) > 1 else (), note=note)
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

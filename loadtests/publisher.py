@@ -19,7 +19,7 @@ title: {{ nl: Parkings onder belasting, en: Car parks under load }}
 description: {{ nl: "Alle parkings, telkens nieuw.", en: "All car parks, news at every poll." }}
 publisher: {{ name: Load, iri: "https://data.example.org/id/organisation/load" }}
 licence: https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0
-http_poll: {{ url: "http://{host}/{number}", every: 1s }}
+http_poll: {{ url: "http://{host}/{number}", every: {every} }}
 model: parking
 stream: load
 each: items[*]
@@ -43,17 +43,20 @@ VIEWS = (
 )
 
 
-def write_pilot(folder: Path, *, sources: int, views: int = 1, more: Sequence[str] = ()) -> None:
+def write_pilot(
+    folder: Path, *, sources: int, views: int = 1, more: Sequence[str] = (), every: Sequence[str] = ("1s",)
+) -> None:
     """Write the files of so many sources that feed the one stream `load`, and of its views, the chronological counted.
 
-    `more` are views besides them, in the words of a stream file.
+    `more` are views besides them, in the words of a stream file; the sources take the intervals `every` in turn.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if views > 1 or more:
         lines = "".join(f"  {view}\n" for view in (*VIEWS[: views - 1], *more))
         (folder / "load.stream.yaml").write_text(f"stream: load\nviews:\n{lines}", "utf-8")
     for number in range(sources):
-        (folder / f"load-{number}.yaml").write_text(_SOURCE.format(number=number, host=_HOST), "utf-8")
+        source = _SOURCE.format(number=number, host=_HOST, every=every[number % len(every)])
+        (folder / f"load-{number}.yaml").write_text(source, "utf-8")
 
 
 def payload(source: int, items: int) -> bytes:
@@ -87,12 +90,16 @@ class Publisher:
     """Answers every poll of source N at `/<host>/<N>` with a payload that is news.
 
     `wanted` is asked per poll how many items to send; with none the answer is 304. `sent` lists what went out: the
-    stamp, which is the moment of the answer, and the number of items sent until then.
+    stamp, which is the moment of the answer, and the number of items sent until then. `ledger` has the items of each
+    payload by source and stamp, which are enough to know every member that must come of it; `asked` are the sources that
+    were asked for at all.
     """
 
     def __init__(self, wanted: Callable[[], int]) -> None:
         self.wanted = wanted
         self.sent: list[tuple[datetime, int]] = []
+        self.ledger: dict[tuple[int, datetime], int] = {}
+        self.asked: set[int] = set()
         self._prepared: dict[tuple[int, int], bytes] = {}
 
     @property
@@ -123,6 +130,7 @@ class Publisher:
         writer.close()
 
     def _answer(self, source: int) -> bytes:
+        self.asked.add(source)
         items = self.wanted()
         if not items:
             return b"HTTP/1.1 304 Not Modified\r\n\r\n"
@@ -130,4 +138,5 @@ class Publisher:
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         body = stamped(self._prepared[source, items], now)
         self.sent.append((now, self.items + items))
+        self.ledger[source, now] = self.ledger.get((source, now), 0) + items
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body

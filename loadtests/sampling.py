@@ -78,10 +78,13 @@ def family(pid: int) -> list[psutil.Process]:
 
 def processor_seconds(pid: int) -> float:
     """Return the processor time of a process, of its living children and of those that ended and were waited for."""
+    return sum(map(_spent_alone, family(pid)))
+
+
+def _spent_alone(process: psutil.Process) -> float:
+    """Return what one process and those of its children took that ended; 0 when it is gone."""
     try:
-        process = psutil.Process(pid)
-        living = (child.cpu_times() for child in process.children(recursive=True))
-        return sum((each.user + each.system for each in living), start=sum(process.cpu_times()[:4]))
+        return float(sum(process.cpu_times()[:4]))
     except psutil.NoSuchProcess:
         return 0.0
 
@@ -168,17 +171,20 @@ class Sampler:
 
 
 class OtherWork:
-    """Tells how many cores were busy, since it was made, with neither these processes nor this one."""
+    """Tells how many cores were busy, since it was made, with nothing of this run.
 
-    def __init__(self, pids: Callable[[], Mapping[str, int]]) -> None:
+    Of the run are this process, what it started, even what has ended since, and the processes that `pids` gives.
+    """
+
+    def __init__(self, pids: Callable[[], Mapping[str, int]] = dict) -> None:
         self._pids = pids
         self._began = time.perf_counter()
         self._before = self._spent()
 
     def _spent(self) -> float:
-        own = psutil.Process().cpu_times()
-        ours = sum(processor_seconds(pid) for pid in self._pids().values())
-        return busy_seconds() - ours - own.user - own.system
+        own = {process.pid for process in family(os.getpid())}
+        tops = {os.getpid(), *(pid for pid in self._pids().values() if pid not in own)}
+        return busy_seconds() - sum(map(processor_seconds, tops))
 
     def cores(self) -> float:
         """Return that number."""

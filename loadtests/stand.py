@@ -16,11 +16,16 @@ from typing import Self
 
 import psutil
 
+from loadtests.sampling import busy_seconds, processor_seconds
 from smartflanders.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[1]
 _READY_WITHIN_SECONDS = 90.0
 _STOP_WITHIN_SECONDS = 15.0
+
+
+class BrokerError(RuntimeError):
+    """Kafka does not start here, for want of Java or of its files, say; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +43,14 @@ class Wish:
 class Stand:
     """Database, broker and roles on loopback; a context manager that starts and ends them.
 
-    `base` is the public address of the pages, `dsn` the database's.
+    Entering raises `BrokerError` where a broker is wished for and does not start, else what the database raises.
+
+    `base` is the public address of the pages, `dsn` the database's, `folder` that of all files.
     """
 
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
+        self.folder = wish.folder
         self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._port = _free_port()
@@ -57,7 +65,7 @@ class Stand:
             self.dsn = database.dsn
             stack.callback(self._end)
             if self._log == "kafka":
-                self._log = "kafka://" + self._start("broker", ["-m", "tests.support.broker"], {})
+                self._log = "kafka://" + self._start_broker()
             self._stack = stack.pop_all()
         return self
 
@@ -65,6 +73,12 @@ class Stand:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _start_broker(self) -> str:
+        try:
+            return self._start("broker", ["-m", "tests.support.broker"], {})
+        except RuntimeError as error:
+            raise BrokerError(str(error)) from error
 
     def start_roles(self, pilot: Path, origin: str) -> None:
         """Start serving, then the working roles, each polling five times a second where the file says once."""
@@ -97,15 +111,11 @@ class Stand:
 
     def seconds(self) -> dict[str, float]:
         """Return the processor time of each process so far, with its children's."""
-        found = {name: _seconds(process.pid) for name, process in self._processes.items()}
-        assert self._database.pid is not None
-        return found | {"database": _seconds(self._database.pid)}
+        return {name: processor_seconds(pid) for name, pid in self.pids.items()}
 
     def others(self) -> float:
         """Return the processor time that everything else on the machine took so far, this process left out."""
-        spent = psutil.cpu_times()
-        busy = sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0)
-        return busy - sum(self.seconds().values()) - sum(psutil.Process().cpu_times()[:2])
+        return busy_seconds() - sum(self.seconds().values()) - sum(psutil.Process().cpu_times()[:2])
 
     def complaint(self) -> str | None:
         """Say which process has ended, with its last lines; None while all run."""
@@ -152,16 +162,6 @@ class Stand:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def _seconds(pid: int) -> float:
-    """Return the processor time of a process, of its living and of its dead children."""
-    try:
-        process = psutil.Process(pid)
-        living = (child.cpu_times() for child in process.children(recursive=True))
-        return sum((each.user + each.system for each in living), start=sum(process.cpu_times()[:4]))
-    except psutil.NoSuchProcess:
-        return 0.0
 
 
 def _free_port() -> int:

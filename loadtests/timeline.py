@@ -39,6 +39,12 @@ class Timeline:
             self._totals[name] = (now, total)
             self.add(name, unit, (total - before) / (now - since))
 
+    def sparse(self, name: str, unit: str, value: float, *, every: float = 0.5) -> None:
+        """Note a value of now, unless one of this name was noted less than so many seconds ago."""
+        points = self._points.get((name, unit))
+        if not points or self.seconds - points[-1][0] >= every:
+            self.add(name, unit, value)
+
     def series(self) -> tuple[Series, ...]:
         """Return everything noted so far, in the order in which names came up."""
         return tuple(

@@ -32,6 +32,6 @@ VACUUM (ANALYZE) ldes.members
 -- Nor for a checkpoint.
 CHECKPOINT
 
--- name: one
--- The least that a question can cost.
-SELECT 1
+-- name: witnessed
+-- What was observed of which entity when, as published.
+SELECT entity, observed_at FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)

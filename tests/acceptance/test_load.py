@@ -1,13 +1,77 @@
-"""The load scenario runs: real roles from payload to page, and the figures it prints."""
+"""The load scenarios run: real roles from payload to page, every row of the budget answered, an end in order."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
+from loadtests import results
+from loadtests.budget import Judgement, judge, read
+from tests.support.cluster import until
 from tests.support.running import ROOT
+
+LOAD = [sys.executable, "-m", "loadtests"]
+
+
+@pytest.mark.slow
+def test_every_scenario_answers_every_row_that_it_names(tmp_path: Path) -> None:
+    """The shortest form of all of them ends well: each row has a figure, or a note that says why not; nothing is lost.
+
+    How fast this machine is just now is not judged; that no member is lost, no event missed, is.
+    """
+    command = [*LOAD, "run", "all", "--seconds", "2", "--smoke", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    found = results.read(tmp_path)
+    assert found.failures == {}, done.stderr
+    verdicts = judge(read(), found.outcomes.values(), found.run.rows, smoke=True)
+    unanswered = [
+        verdict.row.name
+        for verdict in verdicts
+        if verdict.judgement is Judgement.NOT_MEASURED
+        and not any(verdict.row.name in note for note in found.outcomes[verdict.scenario].notes)
+    ]
+    assert unanswered == []
+    assert [each.row.name for each in verdicts if each.row.smoke == 0 and each.judgement is Judgement.FAIL] == []
+    assert len(done.stdout.splitlines()) == len(verdicts) + 2
+    assert (tmp_path / "report.html").stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_stops_what_it_started_and_can_go_on(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a scenario: status 130, no process is left, and the folder says how to go on."""
+    command = [*LOAD, "run", "fan-in", "--seconds", "60", "--out", str(tmp_path)]
+    with (tmp_path / "told").open("w") as told:
+        running = subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=told)
+    try:
+        top = psutil.Process(running.pid)
+        until(lambda: len(top.children(recursive=True)) >= 5, within=90, what="the platform")
+        family = top.children(recursive=True)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+    finally:
+        running.kill()
+        running.wait()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+    assert f"go on with --resume --out {tmp_path}" in (tmp_path / "told").read_text("utf-8")
+    assert list(results.read(tmp_path).run.rows) == ["fan-in"]
+
+
+def test_the_verb_is_the_same_command() -> None:
+    """`smartflanders load list` prints what `python -m loadtests list` prints."""
+    verb = [sys.executable, "-m", "smartflanders.cli", "load"]
+    told = [
+        subprocess.run([*words, "list"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for words in (verb, LOAD)
+    ]
+    assert told[0] == told[1]
+    assert "burst-steady" in told[0]
 
 
 @pytest.mark.slow
