@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,23 +12,36 @@ import orjson
 BASE = "https://data.example.org"
 
 
-def parking_member(item: dict[str, Any]) -> str:
-    """Write a garage as somebody would who knows the feed and checks nothing: the same bytes."""
-    q = json.dumps
-    page, at = item["id"], "2026-11-01T09:00:04.000Z"
+def _utc(text: str) -> str:
+    """Write a time in UTC to the second, without its zone."""
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat()[:19]
+
+
+def _tight(text: str) -> str:
+    return text.replace("-", "").replace(":", "")
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def parking_member(item: Mapping[str, Any], slugs: Mapping[str, str]) -> str:
+    """Write a garage of Gent as a member: the same bytes as the platform. `slugs` are the short names of its entities."""
+    page, at = item["id"], _utc(item["lastupdate"])
     place = f"POINT ({item['location']['lon']!r} {item['location']['lat']!r})"
     free, total = item["availablecapacity"], item["totalcapacity"]
     return (
-        f'{{"@id":"{BASE}/gent-parking/members/parking-tolhuis-6806b39c/20261101T090004Z",'
-        f'"@type":["ParkingFacility","{item["type"]}"],"isVersionOf":"{page}","observedAt":"{at}",'
-        f'"name":{{"nl":{q(item["name"])}}},"description":{{"nl":{q(item["description"])}}},"freeSpaces":{free},'
+        f'{{"@id":"{BASE}/gent-parking/members/{slugs[page]}/{_tight(at)}Z",'
+        f'"@type":["ParkingFacility","{item["type"]}"],"isVersionOf":"{page}","observedAt":"{at}.000Z",'
+        f'"name":{{"nl":{_quoted(item["name"])}}},"description":{{"nl":{_quoted(item["description"])}}},"freeSpaces":{free},'
         f'"totalSpaces":{total},"occupancy":{float(item["occupation"])!r},'
         f'"openNow":{"true" if item["isopennow"] else "false"},'
         f'"temporarilyClosed":{"true" if item["temporaryclosed"] else "false"},'
         f'"capacity":[{{"@type":"Capacity","totalCapacity":{total}}},'
         f'{{"@type":"RealTimeCapacity","currentValue":{free}}}],'
-        f'"operator":{{"@type":"Agent","label":{q(item["operatorinformation"])}}},'
-        f'"openingHours":{{"@type":"OpeningHoursSpecification","label":{q(item["openingtimesdescription"])}}},'
+        f'"operator":{{"@type":"Agent","label":{_quoted(item["operatorinformation"])}}},'
+        f'"openingHours":{{"@type":"OpeningHoursSpecification","label":{_quoted(item["openingtimesdescription"])}}},'
+        f'"page":{_quoted(item["urllinkaddress"])},'
         f'"geometry":{{"@type":"Point","wkt":"{place}"}},'
         f'"attributedTo":"https://data.vlaanderen.be/id/organisatie/OVO002067",'
         f'"license":"https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0"}}'
@@ -159,12 +172,16 @@ _NO_SPEED = {"0", "251", "252", "254"}
 _VALIDITY = {"0": "regular", "1": "irregular", "2": "very-irregular", "3": "defect"}
 
 
-def traffic_member(item: dict[str, Any]) -> str:
+def traffic_member(item: Mapping[str, Any]) -> str:
     """Write a lane's minute of MIV as a member: the same bytes as the platform."""
-    lane, start = item["@unieke_id"], datetime.fromisoformat(item["tijd_waarneming"]).astimezone(UTC)
-    at, end = f"{start:%Y-%m-%dT%H:%M:%S}.000Z", f"{start + _MINUTE:%Y-%m-%dT%H:%M:%S}.000Z"
-    result = f"{datetime.fromisoformat(item['tijd_laatst_gewijzigd']).astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
-    own, point = f"{BASE}/miv-verkeer/members/{lane}/{start:%Y%m%dT%H%M%SZ}", f"{BASE}/miv-meetpunten/entities/{lane}"
+    lane, moment = item["@unieke_id"], datetime.fromisoformat(item["tijd_waarneming"]).astimezone(UTC)
+    start = moment.isoformat()[:19]
+    at, end, result = (
+        f"{start}.000Z",
+        f"{(moment + _MINUTE).isoformat()[:19]}.000Z",
+        f"{_utc(item['tijd_laatst_gewijzigd'])}.000Z",
+    )
+    own, point = f"{BASE}/miv-verkeer/members/{lane}/{_tight(start)}Z", f"{BASE}/miv-meetpunten/entities/{lane}"
     classes, lane_wide = item["meetdata"], item["rekendata"]
     observations = [
         f'{{"@type":["Verkeersmeting","Count","Observation"],"memberOf":"{own}","kenmerk":"{(n := _NAMES[c["@klasse_id"]])}-count",'
