@@ -8,7 +8,7 @@ MINUTES ?= 60
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help up kafka test quick failures endure check bench load docs conformance lock clean
+.PHONY: help up kafka test quick failures endure check bench load docs models conformance lock clean
 help: ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -47,11 +47,14 @@ check: .venv/dev.stamp ## lint, types, layering, sizes
 bench: .venv/dev.stamp ## print the ratios of docs/performance.md
 	@$(BIN)/python -m pytest -m benchmark -p no:randomly -s tests/benchmarks
 
-load: .venv/dev.stamp ## run every load scenario, ten minutes at most, and write the report: make load LONG=1 OUT=/some/folder
-	@$(BIN)/python -m loadtests run all $(if $(LONG),--long,--short) $(if $(SMOKE),--smoke) $(if $(OUT),--out $(OUT))
+load: .venv/dev.stamp ## run every load scenario, ten minutes at most, and write the report: make load LONG=1 ONLY="write burst"
+	@$(BIN)/python -m loadtests run $(or $(ONLY),all) $(if $(LONG),--long,--short) $(if $(SMOKE),--smoke) $(if $(OUT),--out $(OUT))
 
 docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference
+
+models: .venv/dev.stamp ## write what the files of the reference models come to beside them
+	@$(BIN)/python -m vocab.compiled
 
 conformance: .venv/dev.stamp ## run the conformance tests and write their results into docs/reference/conformance.md
 	@rm -f .cache/conformance.jsonl

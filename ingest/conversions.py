@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import orjson
-from pyproj import Transformer
 
 from streams.record import Point, Reason
+
+if TYPE_CHECKING:
+    from pyproj import Transformer
 
 # No sensor of today measured before this; a device with an unset clock says 1970 or 1980.
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -276,6 +278,9 @@ def projected(x: Any, y: Any, spot: Spot, transformer: Transformer) -> Point | N
 @lru_cache(maxsize=8)
 def transformer(crs: int) -> Transformer:
     """Build the projection of a coordinate system (31370, 3812) to longitude and latitude, once."""
+    # Imported here: only sources with projected coordinates need it.
+    from pyproj import Transformer  # noqa: PLC0415
+
     return Transformer.from_crs(crs, 4326, always_xy=True)
 
 

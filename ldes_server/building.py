@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
@@ -53,10 +53,8 @@ async def run_views(stream: Stream, store: Sink, *, stop: asyncio.Event, grace: 
         for each in states:
             if each.state == "live":
                 VIEW_BUCKETS.labels(stream=stream.name, view=each.name).set(each.buckets)
-        if not building:
-            await store.builds.expire(stream.name, grace=grace)
-            if not await store.builds.sweep(stream.name):
-                await _rest(stop)
+        if not building and not await _clean(stream.name, states, store.builds, grace=grace):
+            await _rest(stop)
 
 
 async def fill(
@@ -84,6 +82,14 @@ async def fill_chunk(stream: str, build: ViewState, builds: ViewBuilds) -> ViewS
     # Others in this thread have their turn, however fast the database answers.
     await asyncio.sleep(0)
     return filled
+
+
+async def _clean(stream: str, states: Sequence[ViewState], builds: ViewBuilds, *, grace: timedelta) -> bool:
+    """Take away what is over; False when there is nothing left to sweep. Asks nothing where the states say enough."""
+    if any(each.state == "retired" for each in states):
+        await builds.expire(stream, grace=grace)
+    # The buckets of a build that is gone are its number until they are swept.
+    return any(each.state == "gone" and each.buckets for each in states) and await builds.sweep(stream)
 
 
 async def _rest(stop: asyncio.Event) -> None:

@@ -137,9 +137,9 @@ class Builds:
                 await decide(connection, row, now=self.clock() - BUFFER)
 
     async def _left(self, connection: Any, build: ViewState) -> int:
-        """Count what is still to be placed in a build, at most."""
+        """Count what is still to be placed in a build, at most; of survivors no more than decides."""
         if build.name == VIEW:
-            return int(await connection.fetchval(QUERIES["survivors_left"], build.id, build.placed))
+            return int(await connection.fetchval(QUERIES["survivors_left"], build.id, build.placed, _LAST + 1))
         return build.count - build.placed
 
     async def _place(self, connection: Any, stream: str, row: Any, members: Sequence[Published]) -> int:

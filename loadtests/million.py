@@ -94,7 +94,7 @@ class Meter:
         )
 
 
-class Scenario:
+class Steps:
     """The steps, in order, over one database; `count` members, in the pilot's four views."""
 
     def __init__(self, count: int, folder: Path, stand: Stand, connection: Any) -> None:
@@ -123,14 +123,19 @@ class Scenario:
                 await log.append(members_topic(STREAM), records)
         return meter.measured
 
-    async def publish(self) -> Measured:
-        """Let the writer publish all of it in four views."""
+    async def publish(self, *, behind: int = 0) -> tuple[Measured, int]:
+        """Let the writer publish all of it in four views, `behind` so many members that are there already.
+
+        Returns what it took from the first batch on, and how many members came behind that: its start is no part of it.
+        """
         self._stand.start_role("write", self._pilot)
-        meter = Meter(self._stand)
+        meter, end = Meter(self._stand), behind + self._count
+        await self._until("committed", lambda rows: rows[0]["count"] > behind)
+        first = await self._connection.fetchval(QUERIES["committed"], STREAM)
         async with meter():
-            await self._until("committed", lambda rows: rows[0]["count"] >= self._count)
+            await self._until("committed", lambda rows: rows[0]["count"] >= end)
         self._stand.stop_role("write")
-        return meter.measured
+        return meter.measured, max(1, end - first)
 
     async def select(self) -> tuple[Measured, int]:
         """Read the bytes of all members, the bare way; return their number of bytes, too."""
@@ -197,11 +202,14 @@ class Scenario:
                 await asyncio.sleep(_LOOK_SECONDS)
 
 
-def batches(source: Source, mapper: Mapper, count: int) -> Iterator[list[Record]]:
-    """Yield so many members as records of their topic: all car parks at a time, a quarter of an hour later each time."""
+def batches(source: Source, mapper: Mapper, count: int, *, turn: int = 0) -> Iterator[list[Record]]:
+    """Yield so many members as records of their topic: all car parks at a time, a quarter of an hour later each time.
+
+    `turn` is the first of the quarters: who calls again goes on behind those of before.
+    """
     prepared = payload(0, PARKS)
     for number in range(-(-count // PARKS)):
-        moment = _START + number * _EVERY
+        moment = _START + (turn + number) * _EVERY
         body = stamped(prepared, moment)
         heard = Payload(source=source.name, received_at=moment, media_type="application/json", body=body)
         members = normalise([Entry(number, moment, heard.to_record())], mapper, Memory()).members
@@ -215,55 +223,55 @@ async def run(count: int, folder: Path) -> None:
         await migrate(stand.dsn)
         connection = await asyncpg.connect(stand.dsn)
         try:
-            scenario = Scenario(count, folder, stand, connection)
-            await scenario.declare()
+            steps = Steps(count, folder, stand, connection)
+            await steps.declare()
             _say(f"members     {count:,} of {PARKS:,} car parks; {psutil.cpu_count()} cores")
-            _say(f"to the log  {(await scenario.append()).told(count)}")
-            live = await _publish(scenario, count)
+            _say(f"to the log  {(await steps.append()).told(count)}")
+            live, published = await _publish(steps, count)
             copied = await bare_copy(stand, connection)
             _say(
                 f"bare COPY   {copied.rate:,.0f} rows/s, {copied.microseconds:.1f} us of processor a row; published at"
             )
             _say(
-                f"            {live.rate(count) / copied.rate:.2f} of it by the clock, {copied.microseconds / live.cost(count):.2f} by processor"
+                f"            {live.rate(published) / copied.rate:.2f} of it by the clock, {copied.microseconds / live.cost(published):.2f} by processor"
             )
-            await _read(scenario, count)
-            await _widen(scenario, count, live)
+            await _read(steps, count)
+            await _widen(steps, count, live, published)
         finally:
             await connection.close()
 
 
-async def _publish(scenario: Scenario, count: int) -> Measured:
-    live = await scenario.publish()
-    _say(f"published   {live.told(count)}")
-    _say(f"on disk     {_sizes(await scenario.sizes(), count)}")
-    return live
+async def _publish(steps: Steps, count: int) -> tuple[Measured, int]:
+    live, published = await steps.publish()
+    _say(f"published   {live.told(published)}")
+    _say(f"on disk     {_sizes(await steps.sizes(), count)}")
+    return live, published
 
 
-async def _read(scenario: Scenario, count: int) -> None:
+async def _read(steps: Steps, count: int) -> None:
     """Replicate the log twice, pages rendered and pages kept, beside a bare SELECT of the members' bytes."""
-    scenario.serve()
+    steps.serve()
     for words in ("pages new", "pages kept"):
-        selected, size_of_all = await scenario.select()
-        read, found = await scenario.replicate("log")
+        selected, size_of_all = await steps.select()
+        read, found = await steps.replicate("log")
         _say(f"SELECT      {selected.told(count)}; {size(size_of_all)}")
         _say(f"replicated  {read.told(count)}; log, {words}")
         _say(f"            {_pages(found)}; {selected.seconds / read.seconds:.2f} of the rate of SELECT")
-    _say(f"on disk     {_sizes(await scenario.sizes(), count)}")
+    _say(f"on disk     {_sizes(await steps.sizes(), count)}")
 
 
-async def _widen(scenario: Scenario, count: int, live: Measured) -> None:
+async def _widen(steps: Steps, count: int, live: Measured, published: int) -> None:
     """Add a fifth view, and prove it by reading it."""
-    before = await scenario.sizes()
-    added = await scenario.add_view()
-    after = await scenario.sizes()
-    by_clock, by_processor = added.rate(count) / live.rate(count), live.cost(count) / added.cost(count)
+    before = await steps.sizes()
+    added = await steps.add_view()
+    after = await steps.sizes()
+    by_clock, by_processor = added.rate(count) / live.rate(published), live.cost(published) / added.cost(count)
     _say(f"fifth view  {added.told(count)}; {FIFTH}, {size(after.views - before.views)} on disk")
     _say(f"            {by_clock:.1f} times the live rate by the clock, {by_processor:.1f} by processor")
-    read, found = await scenario.replicate(FIFTH)
+    read, found = await steps.replicate(FIFTH)
     _say(f"replicated  {read.told(count)}; {FIFTH}, pages new")
     _say(f"            {_pages(found)}")
-    _say(f"on disk     {_sizes(await scenario.sizes(), count)}")
+    _say(f"on disk     {_sizes(await steps.sizes(), count)}")
 
 
 def _pages(found: Mapping[str, Any]) -> str:

@@ -10,20 +10,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
-from smartflanders import (
-    doctor_commands,
-    load_commands,
-    replicate_commands,
-    role_commands,
-    source_commands,
-    stream_commands,
-    up_commands,
-    view_commands,
-)
 from streams.errors import ConfigError, SmartFlandersError
 from streams.logs import configure
 
@@ -38,8 +30,28 @@ Settings come from the environment (SF_...), see docs/reference/settings.md; opt
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser; each verb's module adds its own."""
+# Which module adds which verbs, in the order of the help; `pipeline` and `web` are processes that `up` starts.
+VERBS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "up_commands": ("up", "simulate", "migrate"),
+        "role_commands": ("collect", "normalise", "write", "serve", "pipeline", "web"),
+        "source_commands": ("source",),
+        "view_commands": ("view",),
+        "stream_commands": ("stream",),
+        "replicate_commands": ("replicate",),
+        "doctor_commands": ("doctor",),
+        "load_commands": ("load",),
+    }
+)
+
+
+def parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser; each verb's module adds its own.
+
+    With a verb that we know only its module is loaded: the others bring half a second of imports, and every process of a
+    platform is started with a verb.
+    """
+    wanted = [module for module, verbs in VERBS.items() if verb in verbs]
     top = argparse.ArgumentParser(
         prog="smartflanders",
         description="Publish real-time city data as replicable Linked Data Event Streams.",
@@ -48,21 +60,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"smartflanders {version('smartflanders')}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    up_commands.add(verbs)
-    role_commands.add(verbs)
-    source_commands.add(verbs)
-    view_commands.add(verbs)
-    stream_commands.add(verbs)
-    replicate_commands.add(verbs)
-    doctor_commands.add(verbs)
-    load_commands.add(verbs)
+    for module in wanted or VERBS:
+        import_module(f"smartflanders.{module}").add(verbs)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; every error of ours becomes one sentence with its fix."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser(words[0] if words else None).parse_args(words)
     except SystemExit as end:
         return int(end.code or 0)
     configure(os.environ)

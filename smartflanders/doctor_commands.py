@@ -12,11 +12,11 @@ from typing import Any
 from smartflanders.diagnosis import forecast, judge, size
 from smartflanders.doctor_table import as_json, as_text
 from smartflanders.embedded import running_database
+from smartflanders.environment import settings_of
 from smartflanders.examination import Patient, disk_of, examine
 from smartflanders.options import add_data, add_pilots
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
-from smartflanders.role_commands import settings_of
 from streams.errors import ConfigError, LogError, Problem, StoreError
 from streams.settings import Settings, hide_password
 

@@ -10,9 +10,7 @@ from datetime import timedelta
 from ingest.source import Source
 from smartflanders.pilots import Plan
 from streams.errors import ConfigError, LogError, Problem
-from streams.kafka_client import LOOK
-from streams.kafka_log import KafkaLog
-from streams.kafka_options import KafkaOptions
+from streams.kafka_options import LOOK, KafkaOptions
 from streams.log import KeptLog
 from streams.postgres_log import PostgresLog
 from streams.record import members_topic, raw_topic, rejected_topic, state_topic
@@ -39,6 +37,9 @@ async def open_log(settings: Settings, dsn: str, *, kept: Mapping[str, timedelta
         async with PostgresLog(dsn) as log:
             yield log
         return
+    # Imported where it is used: a platform without Kafka needs no client of it.
+    from streams.kafka_log import KafkaLog  # noqa: PLC0415
+
     async with KafkaLog(kafka_options(settings), kept=kept) as log:
         await log.verify(kept)
         yield log
@@ -55,6 +56,8 @@ async def require_log(settings: Settings, *, kept: Mapping[str, timedelta]) -> N
     """
     if not settings.log.startswith(KAFKA):
         return
+    from streams.kafka_log import KafkaLog  # noqa: PLC0415 - as above
+
     options = replace(kafka_options(settings), patience=_ANSWER_WITHIN)
     try:
         async with KafkaLog(options, kept=kept) as log:

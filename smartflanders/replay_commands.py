@@ -18,12 +18,12 @@ from ingest.replay import Tally, Window, replay, replay_group, window_since
 from ingest.source import Source
 from ldes_server.postgres_store import PostgresStore
 from smartflanders.embedded import running_database
+from smartflanders.environment import require_database, settings_of
 from smartflanders.logs_of import kept_topics, open_log, require_log
 from smartflanders.options import add_data, add_pilots
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
-from smartflanders.role_commands import require_database, settings_of
 from streams.errors import ConfigError, Problem
 from streams.lease import Leases
 from streams.log import Log

@@ -13,15 +13,11 @@ from typing import Any
 
 import uvloop
 
-from smartflanders.health import health_door
-from smartflanders.logs_of import kept_for, require_log
+from smartflanders.environment import database, require, require_database, settings_of
 from smartflanders.options import add_pilots
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
 from smartflanders.processes import die_with_parent
-from smartflanders.roles import ROLES, run_roles
-from streams.errors import ConfigError, LogError, Problem
-from streams.migrate import check
 from streams.settings import Settings, load_settings
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
@@ -47,8 +43,8 @@ _SERVE = (
 
 def add(verbs: Verbs) -> None:
     """Add these verbs to the command line."""
-    for name in ROLES:
-        role = verbs.add_parser(name, help=_HELP[name], description=f"{_HELP[name].capitalize()}. {_TWICE}")
+    for name, what in _HELP.items():
+        role = verbs.add_parser(name, help=what, description=f"{what.capitalize()}. {_TWICE}")
         _add_options(role)
         role.add_argument(
             "--port", type=int, help="answer /healthz and /metrics here (SF_PORT; without either: nowhere)"
@@ -78,50 +74,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(replay=None)
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Read the settings; options of the command win over the environment."""
-    environ: dict[str, str] = dict(os.environ)
-    for option in ("port", "host", "data"):
-        value = getattr(arguments, option, None)
-        if value is not None:
-            environ[f"SF_{option.upper()}"] = str(value)
-    return load_settings(environ)
-
-
-def database(settings: Settings) -> str:
-    """Return the address of the database.
-
-    Raises:
-        ConfigError: it is not set.
-
-    """
-    if settings.database_url is None:
-        fix = "set SF_DATABASE_URL, or let `smartflanders up` bring its own PostgreSQL"
-        raise ConfigError([Problem(where="SF_DATABASE_URL", what="missing", fix=fix)], where="the environment")
-    return settings.database_url
-
-
-async def require_database(settings: Settings) -> str:
-    """Return the address of the database once it has answered and its schema is this code's.
-
-    Raises:
-        ConfigError: it is not set, does not answer, or has another schema.
-
-    """
-    dsn = database(settings)
-    await _require("SF_DATABASE_URL", dsn)
-    return dsn
-
-
-async def _require(setting: str, dsn: str) -> None:
-    try:
-        await check(dsn)
-    except LogError as error:
-        fix = f"start that PostgreSQL, or mend {setting}" if error.retriable else error.fix
-        raise ConfigError([Problem(where=setting, what=error.what, fix=fix)], where="the environment") from error
-
-
 async def _role(name: str, arguments: argparse.Namespace, stop: asyncio.Event) -> int:
+    # Imported where they are used, here and below: who answers readers needs no pipeline, and the other way round.
+    from smartflanders.health import health_door  # noqa: PLC0415
+    from smartflanders.logs_of import kept_for, require_log  # noqa: PLC0415
+    from smartflanders.roles import run_roles  # noqa: PLC0415
+
     settings = settings_of(arguments)
     plan = _plan(arguments)
     dsn = await require_database(settings)
@@ -137,6 +95,8 @@ async def _role(name: str, arguments: argparse.Namespace, stop: asyncio.Event) -
 
 
 async def _pipeline(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
+    from smartflanders.roles import ROLES, run_roles  # noqa: PLC0415
+
     die_with_parent()
     _look_for_garbage_less()
     settings = load_settings(os.environ)
@@ -155,7 +115,7 @@ async def _serve(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     plan = _plan(arguments)
     await require_database(settings)
     if settings.database_read_url is not None:
-        await _require("SF_DATABASE_READ_URL", settings.database_read_url)
+        await require("SF_DATABASE_READ_URL", settings.database_read_url)
     await _answer(plan, settings, stop=stop, ready=f"ready {settings.base_url}/")
     return 0
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.error import URLError
 
 from ldes_server.model import Stream
-from ldes_server.postgres_store import PostgresStore
 from smartflanders.logs_of import kept_for, open_log
 from smartflanders.pilots import Plan
 from streams.errors import LogError, StoreError
@@ -125,6 +124,9 @@ async def is_complete(replay: Replay, plan: Plan, flows: Mapping[str, Flow]) -> 
     """
     if any(flows[name].polls < len(documents) for name, documents in replay.documents.items()):
         return False
+    # Imported here: only a replay asks the store, and the supervisor of a platform shall stay small.
+    from ldes_server.postgres_store import PostgresStore  # noqa: PLC0415
+
     with suppress(LogError, StoreError):
         kept = kept_for(plan, replay.settings)
         async with (

@@ -7,19 +7,18 @@ import asyncio
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from smartflanders.environment import database, settings_of
 from smartflanders.pilots import load_plan, recorded
 from smartflanders.platform import Up, up
 from smartflanders.processes import die_with_parent
-from smartflanders.role_commands import database, settings_of
 from streams.migrate import migrate
 from streams.record import parse_time
 from streams.settings import load_settings
-from testbed.simulator.faults import Active, parse_fault
-from testbed.simulator.options import SimulatorOptions
-from testbed.simulator.replay import serve_replay
-from testbed.simulator.server import serve as serve_city
+
+if TYPE_CHECKING:
+    from testbed.simulator.faults import Active
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
 
@@ -100,6 +99,8 @@ def _time(text: str) -> datetime:
 
 
 def _fault(text: str) -> Active:
+    from testbed.simulator.faults import parse_fault  # noqa: PLC0415 - as in _simulate
+
     try:
         return parse_fault(text)
     except ValueError as error:
@@ -123,6 +124,11 @@ async def _up(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
 
 
 async def _simulate(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
+    # Imported here: the other verbs play no publishers.
+    from testbed.simulator.options import SimulatorOptions  # noqa: PLC0415
+    from testbed.simulator.replay import serve_replay  # noqa: PLC0415
+    from testbed.simulator.server import serve as serve_city  # noqa: PLC0415
+
     if arguments.with_parent:
         die_with_parent()
 

@@ -13,11 +13,11 @@ from ldes_server.log_view import VIEW
 from ldes_server.model import Stream
 from ldes_server.postgres_store import PostgresStore
 from smartflanders.embedded import running_database
+from smartflanders.environment import require_database, settings_of
 from smartflanders.options import add_data, add_pilots
 from smartflanders.pilots import load_plan
 from smartflanders.platform import shipped_pilots
 from smartflanders.progress import Progress
-from smartflanders.role_commands import require_database, settings_of
 from streams.errors import ConfigError, Problem
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately

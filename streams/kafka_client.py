@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 
 from streams.errors import LogError
-from streams.kafka_options import MAX_BATCH_BYTES, KafkaOptions
+from streams.kafka_options import LOOK, MAX_BATCH_BYTES, KafkaOptions
 
 # How long a broker may hold back its answer while a topic has no news. It answers a connection's requests in turn, so
 # questions are asked on a connection that never waits long.
@@ -24,12 +24,6 @@ SHORT_POLL = timedelta(milliseconds=5)
 _PAUSE = timedelta(milliseconds=100)
 # Closing waits at most this long for a cluster that does not answer.
 _CLOSE_WITHIN = timedelta(seconds=2)
-
-# Brokers hang up without a word on who talks another protocol, and say themselves where they are reached from then on.
-LOOK = (
-    "see whether Kafka runs, SF_LOG names its brokers, SF_KAFKA_USER and SF_KAFKA_TLS are what they expect there, and "
-    "their advertised.listeners can be reached from here"
-)
 
 # What trying again cannot mend, with what can; everything else of Kafka may pass.
 _FINAL: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (

@@ -20,6 +20,12 @@ MAX_MESSAGE_BYTES = 32 * 2**20
 _SEGMENT_BYTES = 64 * 2**20
 _SEGMENT_AGE = timedelta(hours=1)
 
+# Brokers hang up without a word on who talks another protocol, and say themselves where they are reached from then on.
+LOOK = (
+    "see whether Kafka runs, SF_LOG names its brokers, SF_KAFKA_USER and SF_KAFKA_TLS are what they expect there, and "
+    "their advertised.listeners can be reached from here"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaOptions:

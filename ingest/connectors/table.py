@@ -7,11 +7,18 @@ from typing import Any
 
 from ingest.connector import Connector, FilesOptions, HttpPollOptions
 from ingest.connectors.files import Files
-from ingest.connectors.http_poll import HttpPoll
+
+
+def _http_poll(source: str, options: HttpPollOptions) -> Connector:
+    # Imported here: who collects nothing needs no HTTP client, the largest library of the collector.
+    from ingest.connectors.http_poll import HttpPoll  # noqa: PLC0415
+
+    return HttpPoll(source, options)
+
 
 # A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
-    HttpPollOptions: HttpPoll,
+    HttpPollOptions: _http_poll,
     FilesOptions: Files,
 }
 

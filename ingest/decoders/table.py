@@ -6,22 +6,29 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ingest.decoders.items import Break, Item, Wanted
 from ingest.decoders.json_items import json_items
-from ingest.decoders.xml_items import xml_items
 from streams.record import Reason
 
 Decoder = Callable[[bytes, Wanted], Iterator[Item | Break]]
+
+
+def _xml_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
+    # Imported here: most platforms meet no XML.
+    from ingest.decoders.xml_items import xml_items  # noqa: PLC0415
+
+    return xml_items(body, wanted)
+
 
 # A new format is one file here and its media types in this table.
 DECODERS: Mapping[str, Decoder] = {
     "application/json": json_items,
     "text/json": json_items,
     "application/geo+json": json_items,
-    "application/xml": xml_items,
-    "text/xml": xml_items,
+    "application/xml": _xml_items,
+    "text/xml": _xml_items,
 }
-_SUFFIXES: Mapping[str, Decoder] = {"+json": json_items, "+xml": xml_items}
+_SUFFIXES: Mapping[str, Decoder] = {"+json": json_items, "+xml": _xml_items}
 # Servers that say text/plain or nothing: the first byte tells.
-_SNIFFED: Mapping[bytes, Decoder] = {b"{": json_items, b"[": json_items, b"<": xml_items}
+_SNIFFED: Mapping[bytes, Decoder] = {b"{": json_items, b"[": json_items, b"<": _xml_items}
 _BOM = b"\xef\xbb\xbf"
 
 

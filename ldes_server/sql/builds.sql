@@ -29,8 +29,8 @@ WHERE stream = $1 AND sequence >= $2 AND sequence < $5 AND (
 ORDER BY sequence LIMIT $3
 
 -- name: survivors_left
--- How many survivors of a build are still to be placed.
-SELECT count(*) FROM ldes.survivors WHERE view = $1 AND sequence >= $2
+-- How many survivors of a build are still to be placed; counted no further than $3.
+SELECT count(*) FROM (SELECT FROM ldes.survivors WHERE view = $1 AND sequence >= $2 LIMIT $3) AS left_over
 
 -- name: begin_at
 -- Let the history begin where a build of its older members ends.

@@ -146,15 +146,22 @@ SELECT policy FROM ldes.policies WHERE stream = $1 AND view = $2
 
 -- name: dense
 -- The first member published at or after a moment, whatever is kept before it; the next one where all are older, and
--- where the moment is none: then nothing is kept for its age alone.
-SELECT coalesce(
-    (
-        SELECT sequence FROM ldes.members
-        WHERE stream = $1 AND $2::timestamptz IS NOT NULL AND published_at >= $2
-        ORDER BY sequence LIMIT 1
-    ),
-    (SELECT count FROM ldes.streams WHERE id = $1)
+-- where the moment is none: then nothing is kept for its age alone. Halving, as in `outside`, but members may be missing:
+-- the one to compare is the first that is stored from the middle on.
+WITH RECURSIVE halving (low, high) AS (
+    SELECT CASE WHEN $2::timestamptz IS NULL THEN count ELSE 0 END, count FROM ldes.streams WHERE id = $1
+    UNION ALL
+    SELECT
+        CASE WHEN middle.published_at < $2 THEN middle.sequence + 1 ELSE low END,
+        CASE WHEN middle.published_at < $2 THEN high ELSE (low + high) / 2 END
+    FROM halving LEFT JOIN LATERAL (
+        SELECT sequence, published_at FROM ldes.members
+        WHERE stream = $1 AND sequence >= (low + high) / 2 AND sequence < high ORDER BY sequence LIMIT 1
+    ) AS middle ON true
+    WHERE low < high
 )
+SELECT coalesce((SELECT sequence FROM ldes.members WHERE stream = $1 AND sequence >= low ORDER BY sequence LIMIT 1), low)
+FROM halving WHERE low = high
 
 -- name: decide
 -- Write down what a build is filled with.

@@ -56,21 +56,29 @@ RETURNING CASE WHEN $5 THEN pg_notify('ldes', name) END
 SELECT pg_notify('ldes', $1)
 
 -- name: known
--- Those of the identities that are published, or were and are deleted since.
-SELECT identity FROM ldes.members
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
-UNION
-SELECT identity FROM ldes.dropped
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
+-- Those of the identities that are published, or were and are deleted since. One lookup for each, not a condition on all:
+-- before a young table is analysed the planner reads the whole stream for that, and may keep that plan.
+SELECT asked.identity
+FROM ldes.streams AS s CROSS JOIN unnest($2::uuid[]) AS asked (identity)
+WHERE s.name = $1 AND coalesce(
+    (SELECT true FROM ldes.members AS m WHERE m.stream = s.id AND m.identity = asked.identity),
+    (SELECT true FROM ldes.dropped AS d WHERE d.stream = s.id AND d.identity = asked.identity),
+    false
+)
 
 -- name: remembered
 -- Whether members with some of the identities were published and are deleted since.
 SELECT EXISTS (SELECT FROM ldes.dropped WHERE stream = $1 AND identity = ANY ($2::uuid[]))
 
 -- name: bodies
--- What is published under the identities.
-SELECT id, body FROM ldes.members
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[])
+-- What is published under the identities; one lookup for each, as in `known`.
+SELECT found.id, found.body
+FROM ldes.streams AS s
+CROSS JOIN unnest($2::uuid[]) AS asked (identity)
+CROSS JOIN LATERAL (
+    SELECT m.id, m.body FROM ldes.members AS m WHERE m.stream = s.id AND m.identity = asked.identity LIMIT 1
+) AS found
+WHERE s.name = $1
 
 -- name: leaf
 -- The members of a range of sequence numbers, in order; none of what the history does not hand out any more.
@@ -185,16 +193,15 @@ ON CONFLICT DO NOTHING
 
 -- name: after
 -- The members that come next behind a sequence number and are handed out, in order: at most so many, and no more once the bodies before
--- one have so many bytes. The length of a body is known without reading it.
+-- one have so many bytes. The length of a body is known without reading it. From where the history begins no number is
+-- missing, so a range says the same as a limit, and does not depend on what the planner knows of the table.
 SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body
 FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence) - octet_length(body) AS before
     FROM (
-        SELECT * FROM ldes.members
-        WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
-            AND sequence > $2 AND sequence >= (SELECT gone FROM ldes.streams WHERE name = $1)
-        ORDER BY sequence
-        LIMIT $3
+        SELECT m.* FROM ldes.streams AS s JOIN ldes.members AS m ON m.stream = s.id
+        WHERE s.name = $1
+            AND m.sequence > greatest($2, s.gone - 1) AND m.sequence <= greatest($2, s.gone - 1) + $3::bigint
     ) AS following
 ) AS weighed
 WHERE before < $4

@@ -24,6 +24,22 @@ SELECT v.name FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream WHE
 -- The bytes of members, in order.
 SELECT body FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) ORDER BY sequence LIMIT $2
 
+-- name: settled
+-- Leave nothing to do for a vacuum while something is measured; no transaction may be open.
+VACUUM (ANALYZE) ldes.members
+
+-- name: checkpoint
+-- Nor for a checkpoint.
+CHECKPOINT
+
 -- name: witnessed
 -- What was observed of which entity when, as published.
 SELECT entity, observed_at FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+
+-- name: same
+-- A table like that of the members in everything: columns, indexes and storage.
+CREATE TABLE same (LIKE ldes.members INCLUDING ALL) WITH (toast_tuple_target = 8160)
+
+-- name: batch
+-- Members from a number on, as they are stored.
+SELECT * FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence >= $2 ORDER BY sequence

@@ -13,7 +13,8 @@ from pyld import jsonld
 
 from vocab.agreement import RESERVED
 from vocab.errors import ModelError
-from vocab.model import Kind, check_model, load_model, model_names, read_model
+from vocab.model import Kind, load_model, model_names
+from vocab.model_files import check_model, read_model
 from vocab.slots import texts
 
 _MODELS = Path(__file__).parents[3] / "vocab" / "models"
