@@ -153,6 +153,10 @@ class PostgresStore:
         """Return the first page of members at or below a root, node or group, itself while there are none, or None."""
         return await self._walks.first_leaf(stream, page_id)
 
+    async def survived(self, stream: Stream, span: range) -> PageId | None:
+        """Return the smallest page with all that the history keeps of some older members, or None when it keeps none."""
+        return await self._view_pages.survived(stream, span)
+
     async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
         """Return the page of links to where the answer to a search of a view may be, or None."""
         return await self._walks.found(stream, page_id, wanted)
