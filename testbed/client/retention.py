@@ -23,6 +23,11 @@ class Policy:
     deletions: timedelta | None = None
 
     @property
+    def by_version(self) -> bool:
+        """Whether some members are kept for what else is known of their entity, while others as old are not."""
+        return self.version_amount is not None or self.deletions is not None
+
+    @property
     def windows(self) -> tuple[timedelta, ...]:
         """The sliding windows, in which members come and go."""
         return tuple(it for it in (self.full_log, self.versions, self.deletions) if it is not None)
