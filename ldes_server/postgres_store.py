@@ -225,8 +225,8 @@ class PostgresStore:
 
     async def since(self, stream: str, moment: datetime) -> int | None:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
-        row = await self.database.row("since", stream, moment)
-        return None if row is None else int(row["low"])
+        row = await self.database.row("since", stream, moment, None)
+        return None if row is None or row["low"] == row["count"] else int(row["low"])
 
     async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
         """Return the members that come next behind a sequence number, in order: at most `limit`, and some megabytes."""
