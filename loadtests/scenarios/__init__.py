@@ -1,0 +1,1 @@
+"""The load scenarios, one module each; each has one object `SCENARIO`."""
