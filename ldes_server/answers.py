@@ -55,6 +55,11 @@ def answer(request: Request, ready: Ready) -> Response:
     return response
 
 
+def moved(address: str, *, max_age: int) -> Response:
+    """Lead on to where the rest of a document is now; for at most `max_age` seconds, since it may move again."""
+    return RedirectResponse(address, 308, headers={"cache-control": f"public, max-age={max_age}"})
+
+
 def see_other(address: str, *, max_age: int) -> Response:
     """Lead to another address, for at most `max_age` seconds."""
     # Where it leads may depend on the form: a shared cache must not send an RDF client to a spreadsheet's page.

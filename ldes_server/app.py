@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from ldes_server import digests
 from ldes_server.activities import feed_stream
-from ldes_server.answers import answer, answer_document, is_canonical, raw_path, see_other, variant_of
+from ldes_server.answers import answer, answer_document, is_canonical, moved, raw_path, see_other, variant_of
 from ldes_server.bucket_view import DEEPEST
 from ldes_server.coverage import Coverage
 from ldes_server.descriptions import RESERVED
@@ -22,6 +22,7 @@ from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
 from ldes_server.latest_shelf import LatestShelf
+from ldes_server.links import plain_address
 from ldes_server.live import Hub
 from ldes_server.log_view import VIEW
 from ldes_server.model import PageId, Stream
@@ -362,6 +363,11 @@ async def _page(request: Request, site: Site, name: str, page_id: PageId) -> Res
     if isinstance(ready, str):
         # Plain forms are read from leaf to leaf; which one is the first moves with retention, and with what comes.
         return see_other(ready, max_age=int(site.stream(name).max_age.total_seconds()))
+    if ready is Missing.GONE and not page_id.is_root and (onward := await site.shelf.moved(name, page_id)):
+        address = site.base_url + onward.path(name)
+        if variant.named:
+            address = plain_address(onward, PLAIN[variant.media], frame=site.shelf.frames[name])
+        return moved(address, max_age=int(site.stream(name).max_age.total_seconds()))
     if ready is Missing.GONE:
         what = "view" if page_id.is_root else "page"
         raise Problem(410, f"this {what} is no longer kept", fix=_from_root(name, page_id))

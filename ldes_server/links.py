@@ -36,13 +36,14 @@ def context_link(form: PlainForm, *, frame: Frame) -> tuple[str, ...]:
 
 
 def final_links(leaf: PageId, media: str, *, frame: Frame) -> Headers:
-    """Return the links of a final leaf: what is known of it for ever, the leaf after it included."""
+    """Return the links of a final leaf: what is true of it for ever, so not the leaf before it, which leaves earlier."""
     return _links(leaf, media, [("next", replace(leaf, index=leaf.index + 1))], frame)
 
 
 def open_links(leaf: PageId, media: str, *, first: PageId, frame: Frame) -> Headers:
     """Return the links of the open leaf: the last one there is, so no `next`; `first` is the oldest that lives."""
-    return _links(leaf, media, [("first", first), ("last", leaf)], frame)
+    before = [("prev", replace(leaf, index=leaf.index - 1))] if leaf.index > first.index else []
+    return _links(leaf, media, [*before, ("first", first), ("last", leaf)], frame)
 
 
 def walk_links(page_id: PageId, media: str, *, onward: str, within: str, frame: Frame) -> Headers:
@@ -65,7 +66,6 @@ def walk_links(page_id: PageId, media: str, *, onward: str, within: str, frame: 
 
 def _links(leaf: PageId, media: str, more: list[tuple[str, PageId]], frame: Frame) -> Headers:
     form = PLAIN[media]
-    pages = [("self", leaf), *([("prev", replace(leaf, index=leaf.index - 1))] if leaf.index else []), *more]
-    links = [(relation, plain_address(page_id, form, frame=frame)) for relation, page_id in pages]
+    links = [(relation, plain_address(page_id, form, frame=frame)) for relation, page_id in [("self", leaf), *more]]
     links.append(("canonical", frame.base + leaf.path(frame.stream)))
     return link_header(links, context_link(form, frame=frame))

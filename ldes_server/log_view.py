@@ -73,6 +73,14 @@ class LogView:
         """Name the leaf that holds, or will hold, this sequence number."""
         return PageId(view=VIEW, level=0, index=sequence // self.size)
 
+    def around(self, places: range) -> PageId:
+        """Name the smallest page that covers all of these sequence numbers; the root where no page below it does."""
+        level, first, last = 0, places.start // self.size, (places.stop - 1) // self.size
+        while first != last:
+            level, first, last = level + 1, first // self.fan, last // self.fan
+        page_id = PageId(view=VIEW, level=level, index=first)
+        return page_id if self.exists(page_id) else ROOT
+
     def root_children(self) -> tuple[PageId, ...]:
         """Return what the root links, oldest first: final subtrees of shrinking size, then the open leaf if any.
 

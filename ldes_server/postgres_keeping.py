@@ -13,6 +13,7 @@ from ldes_server.shrinking import Edges, Holding, Policy, Sizes
 from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "keeping")
+_SINCE = load_queries("ldes_server", "queries")["since"]
 # Rows that one statement of a sweep looks at: some ten milliseconds, so that the writer hardly notices.
 SWEEP = 2000
 
@@ -83,7 +84,7 @@ class Keeping:
         The number of the next member when there is none, or no window.
         """
         async with self._database.connection(f"window of {stream}") as connection:
-            return int(await connection.fetchval(QUERIES["outside"], stream, window, start))
+            return int(await connection.fetchval(_SINCE, stream, window, start))
 
     async def unlink(self, stream: str, first: int, *, now: datetime) -> bool:
         """Let the history begin at a leaf; False when it begins there or later, or still hands out what it left last."""

@@ -155,6 +155,10 @@ class PostgresStore:
         """Return the first page of members at or below a root, node or group, itself while there are none, or None."""
         return await self._walks.first_leaf(stream, page_id)
 
+    async def survived(self, stream: Stream, span: range) -> PageId | None:
+        """Return the smallest page with all that the history keeps of some older members, or None when it keeps none."""
+        return await self._view_pages.survived(stream, span)
+
     async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
         """Return the page of links to where the answer to a search of a view may be, or None."""
         return await self._walks.found(stream, page_id, wanted)
@@ -223,8 +227,8 @@ class PostgresStore:
 
     async def since(self, stream: str, moment: datetime) -> int | None:
         """Return the first live sequence number published at or after `moment`; None when all are older."""
-        row = await self.database.row("since", stream, moment)
-        return None if row is None else int(row["low"])
+        row = await self.database.row("since", stream, moment, None)
+        return None if row is None or row["low"] == row["count"] else int(row["low"])
 
     async def after(self, stream: str, sequence: int, *, limit: int) -> Sequence[Published]:
         """Return the members that come next behind a sequence number, in order: at most `limit`, and some megabytes."""

@@ -66,6 +66,16 @@ class ViewPages:
         older = Reading(connection, stream, row, PageId(build=row["build"], bucket=BUCKET))
         return tuple(await older.own() or ())
 
+    async def survived(self, stream: Stream, span: range) -> PageId | None:
+        """Return the smallest page with all that the history keeps of some older members, or None when it keeps none."""
+        async with self._database.connection(f"what is kept of {stream.name}") as connection:
+            row = await connection.fetchrow(QUERIES["survived"], stream.name, span.start, span.stop)
+        if row is None:
+            return None
+        view = LogView(size=stream.page_size, fan=stream.fan, count=row["total"])
+        found = view.around(range(row["start"], row["stop"]))
+        return found if found.is_root else replace(found, build=row["build"], bucket=BUCKET)
+
     async def page(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return a page of the live build or of one that was retired a moment ago, or None."""
         async with reading(self._database, stream, page_id) as found:

@@ -63,6 +63,10 @@ class ReplicaStore:
         found = await self._replica.first_leaf(stream, page_id)
         return await self._primary.first_leaf(stream, page_id) if found in (None, page_id) else found
 
+    async def survived(self, stream: Stream, span: range) -> PageId | None:
+        """Return where older members are that are kept, as the primary knows."""
+        return await self._primary.survived(stream, span)
+
     async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
         """Return what a search finds in the replica, or in the primary where that one is behind what was told."""
         page = await self._replica.found(stream, page_id, wanted)

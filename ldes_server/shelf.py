@@ -13,8 +13,8 @@ from typing import Protocol
 from ldes_server.current import Current
 from ldes_server.fragmentations.kept import BUCKET
 from ldes_server.hypermedia import describe
-from ldes_server.log_view import VIEW, LogView
-from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
+from ldes_server.log_view import ROOT, VIEW, LogView
+from ldes_server.model import ROOT_GROUPS, Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_kept, make_ready, mutable, pack
@@ -252,6 +252,28 @@ class Shelf:
         """Say why the store has no such page of a view."""
         views = await self._views_at(self.streams[name], await self.head(name, fresh=True))
         return Missing.GONE if views.gone(page_id) else Missing.NEVER
+
+    async def moved(self, name: str, page_id: PageId) -> PageId | None:
+        """Return where all is that is kept of a page that has gone; None where nothing is, or the view is another now.
+
+        What is left of several pages stands together on new ones: in the history, what it keeps of older members, in the
+        other views a build with less in it. So who was led to an old page is led on (HTTP-16).
+        """
+        stream, head = self.streams[name], await self.head(name)
+        if page_id.view == VIEW and not page_id.bucket:
+            span = _view(stream, head).span(page_id)
+            # Some of an inner node may live where it always was: that, too, is reached from the root.
+            return ROOT if span.stop > head.first else await self.store.survived(stream, span)
+        states = (await self._views_at(stream, head)).states
+        old = states.get((page_id.view, page_id.build))
+        live = next((it for it in states.values() if (it.name, it.state) == (page_id.view, "live")), None)
+        if old is None or live is None or live.definition != old.definition:
+            return None
+        if page_id.view == VIEW or page_id.bucket == ROOT_GROUPS:
+            return PageId(view=page_id.view)
+        # Where a member belongs follows from its view's definition, so it is in the bucket of the same key.
+        node = PageId(view=page_id.view, build=live.build, bucket=page_id.bucket)
+        return None if await self.store.first_leaf(stream, node) is None else node
 
     async def search(self, name: str, view: str) -> Search | None:
         """Return what a view can be asked for, or None."""

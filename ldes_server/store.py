@@ -126,6 +126,13 @@ class Walk(Protocol):
         """
         ...
 
+    async def survived(self, stream: Stream, span: range) -> PageId | None:
+        """Return the page with all that the history keeps of members it has dropped, those with numbers in a span.
+
+        The smallest such page, the root where none below it has all of them; None when none is kept.
+        """
+        ...
+
     async def found(self, stream: Stream, page_id: PageId, wanted: Wanted) -> Page | None:
         """Return the page of links to where the answer to a search of a view may be; None when there is no such view."""
         ...

@@ -259,8 +259,8 @@ all the time; they are in the catalogue only and make no activity.
 
 Pages of every view and `/latest` are also NDJSON, GeoJSON and CSV: by `Accept` ({plain}) or, where a header cannot be set,
 by `?format=` ({formats}). They hold members and nothing else; where to go on is in the `Link` header. `/{{stream}}/log`
-and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` (and `prev`) for ever, the last leaf has
-`first` and `last` but no `next`: poll that one. Where the history keeps versions of before its oldest leaf, the root leads to
+and inner nodes answer 303 to the oldest leaf below them, a final leaf has `rel="next"` for ever, the last leaf has
+`first`, `last` and `prev` but no `next`: poll that one. Where the history keeps versions of before its oldest leaf, the root leads to
 these first. In the other views the walk is depth first: a bucket's own pages, oldest first,
 then the buckets below it in the order in which they came into being. Roots, nodes and groups answer 303 to the first page at
 or below them. From a root the walk is the whole view, from a node only its bucket: `?within=2026.11.23&format=csv` stays in
@@ -317,11 +317,11 @@ members are that say no time or no place, or one that no relation can tell.
 |---|---|
 | 303 | an address that stands for something leads to the document about it |
 | 304 | what you have is current |
-| 308 | the same address with its parameters in order, each once |
+| 308 | the same address with its parameters in order, each once; or, from a page that went, where all is that is kept of it |
 | 400 | a parameter that does not exist here, has two values, or a value that is not of its form; the answer names it |
 | 404 | no such address; the answer names those that come near |
 | 406 | none of the forms you accept exists; the answer lists those that do |
-| 410 | the page or member is no longer kept, or the view no longer there |
+| 410 | nothing of the page is kept any more, nor the member, or the view is no longer there |
 | 503 | the database does not answer, or too many requests are in work: ask again |
 
 A refusal is `application/problem+json`: `title`, `status`, `detail` (what happened) and `fix` (what to do).

@@ -283,8 +283,10 @@ def proven(proof: Proof, out: Path) -> list[str]:
         lines.append(f"{proof.unsigned} members stand on no closed page yet, so they are not signed off")
     if proof.newer:
         lines.append(f"{proof.newer} newer members are signed off that the copy does not have")
+    if proof.loose:
+        lines.append(f"{proof.loose} members stand on pages of which the copy has not all, so they are not proven")
     if proof.begin:
-        lines.append(f"members before number {proof.begin} are not kept by the feed any more, or were never signed off")
+        lines.append(f"members before number {proof.begin} are not all kept by the feed, or were never signed off")
     return lines
 
 

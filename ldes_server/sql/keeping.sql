@@ -192,22 +192,3 @@ WHERE sequence < $3
             WHERE v.stream = $2 AND v.name = 'log' AND v.state = 'live' AND kept.sequence = ranked.sequence
         )
     )
-
--- name: outside
--- The first of the members from a number on, all of which are stored, that was published at or after a moment; the next
--- one when all are older, or the moment is none. Publication times never decrease, so halving finds it.
-WITH RECURSIVE stream AS (
-    SELECT id, count FROM ldes.streams WHERE name = $1
-), halving (low, high) AS (
-    SELECT CASE WHEN $2::timestamptz IS NULL THEN count ELSE least($3::bigint, count) END, count FROM stream
-    UNION ALL
-    SELECT
-        CASE WHEN middle.published_at < $2 THEN middle.sequence + 1 ELSE low END,
-        CASE WHEN middle.published_at < $2 THEN high ELSE middle.sequence END
-    FROM halving, stream, LATERAL (
-        SELECT sequence, published_at FROM ldes.members
-        WHERE members.stream = stream.id AND members.sequence = (low + high) / 2
-    ) AS middle
-    WHERE low < high
-)
-SELECT low FROM halving WHERE low = high

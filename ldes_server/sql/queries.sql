@@ -88,12 +88,13 @@ WHERE s.name = $1 AND s.gone <= $2 AND m.sequence >= $2 AND m.sequence < $3
 ORDER BY m.sequence
 
 -- name: since
--- The first sequence number published at or after a moment; none when everything is older. Publication times never
--- decrease, so halving the range of sequence numbers finds it in as many steps as the count has bits.
+-- The first of the members from a number on, all of which are stored, that was published at or after a moment, and how
+-- many there are: that many when everything is older, or the moment is none. Without a number, from where the history
+-- begins. Publication times never decrease, so halving finds it in as many steps as the count has bits.
 WITH RECURSIVE stream AS (
-    SELECT id, first, count FROM ldes.streams WHERE name = $1
+    SELECT id, count, least(coalesce($3::bigint, first), count) AS start FROM ldes.streams WHERE name = $1
 ), halving (low, high) AS (
-    SELECT first, count FROM stream
+    SELECT CASE WHEN $2::timestamptz IS NULL THEN count ELSE start END, count FROM stream
     UNION ALL
     SELECT
         CASE WHEN middle.published_at < $2 THEN middle.sequence + 1 ELSE low END,
@@ -104,7 +105,7 @@ WITH RECURSIVE stream AS (
     ) AS middle
     WHERE low < high
 )
-SELECT low FROM halving, stream WHERE low = high AND low < count
+SELECT low, count FROM halving, stream WHERE low = high
 
 -- name: kept
 -- The body kept for a final page.

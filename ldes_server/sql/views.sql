@@ -9,6 +9,17 @@ SELECT count, first, gone FROM ldes.streams WHERE name = $1
 SELECT sequence, published_at FROM ldes.members
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence = ANY ($2::bigint[])
 
+-- name: survived
+-- Which places the members of a range of numbers have in the pages of what the history keeps of older ones; no row where none of
+-- them is kept.
+SELECT
+    v.build, count(*) AS total, count(*) FILTER (WHERE kept.sequence < $2) AS start,
+    count(*) FILTER (WHERE kept.sequence < $3) AS stop
+FROM ldes.views AS v JOIN ldes.survivors AS kept ON kept.view = v.id
+WHERE v.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND v.name = 'log' AND v.state = 'live'
+    AND EXISTS (SELECT FROM ldes.survivors AS of WHERE of.view = v.id AND of.sequence >= $2 AND of.sequence < $3)
+GROUP BY v.build
+
 -- name: find_bucket
 -- A bucket of a build that readers may read; build 0 stands for the live one. `newest` is the publication time that
 -- says what is closed: a retired build knows nothing newer than its retirement.

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import orjson
-
 from streams.errors import FeedError
 from testbed.client.copies import Copy, Place
 from testbed.client.fetching import ACCEPT_JSON, Fetcher
-from testbed.client.lines import written_members
+from testbed.client.kept import History, Kept, numbered
 from testbed.client.parsing import JSON_LD
 from testbed.client.signatures import Ledger, Signature, broken_links, ids_line, load_ledger
 
@@ -22,13 +20,15 @@ class Proof:
     """What came of it: members proven, and everything that is wrong, the first page first.
 
     `unsigned` members of the copy stand on no closed page yet; the feed has signed `newer` ones that the copy lacks;
-    members before number `begin` the feed itself does not keep any more. `chain` is that of the last page proven: it stands
+    members before number `begin` the feed itself does not keep any more, or only some: `loose` members of the copy are
+    of pages of which it does not have all. `chain` is that of the last page proven: it stands
     for all the feed published until then.
     """
 
     proven: int
     unsigned: int
     newer: int
+    loose: int
     begin: int
     chain: str
     faults: tuple[str, ...]
@@ -40,29 +40,33 @@ async def prove(copy: Copy, fetcher: Fetcher, stream: str) -> Proof:
     faults = [*copy.strange, *broken_links(ledger)]
     if not len(copy) and ledger.members:
         faults.append(f"the copy is empty, the feed signed {ledger.members} members")
-    begin = await _begin(copy, fetcher, ledger)
-    proven, chain = 0, ledger.chain
+    history = History(fetcher, ledger.stream)
+    kept = await history.kept()
+    faults += await _older(copy, history, kept)
+    begin, signed = _begin(copy, kept, ledger), ledger.pages[-1].last if ledger.pages else -1
+    proven, loose, chain = 0, 0, ledger.chain
     for page in ledger.pages:
+        if digests(copy, page) == (page.ids, page.json):
+            proven, chain = proven + page.count, page.chain
+            continue
         # What was no longer kept when the copy began, and what was published after it ended, is not its fault.
         first, last = max(page.first, begin), min(page.last, copy.last)
+        loose += len(copy.numbers(page.first, min(page.last, first - 1)))
         if first > last:
             continue
         wrong = gaps(copy, first, last)
         if not wrong and (first, last) == (page.first, page.last):
-            if digests(copy, page) == (page.ids, page.json):
-                proven, chain = proven + page.count, page.chain
-                continue
             wrong = ["a member says something else than was signed"]
         # A page that is there in part cannot be proven by its digests, but still compared.
         served = await _fetch(fetcher, ledger.stream, page)
         exactly = [] if served is None else compare_page(list(copy.between(first, last)), served, page)
         faults += [f"page {page.page}: {what}" for what in dict.fromkeys([*_unless(exactly, wrong), *exactly])]
-    signed = ledger.pages[-1].last if ledger.pages else -1
     faults += [f"not signed yet: {what}" for what in gaps(copy, max(signed + 1, begin), copy.last)]
     return Proof(
         proven=proven,
         unsigned=len(copy.numbers(signed + 1, copy.last)),
         newer=max(signed - copy.last, 0),
+        loose=loose,
         begin=begin,
         chain=chain,
         faults=tuple(faults),
@@ -107,19 +111,32 @@ def digests(copy: Copy, page: Signature) -> tuple[str, str]:
     return ids.hexdigest(), json.hexdigest()
 
 
-async def _begin(copy: Copy, fetcher: Fetcher, ledger: Ledger) -> int:
-    """Return the first number that the copy must have: the feed drops whole pages, the oldest first."""
-    missing = [page for page in ledger.pages if page.last < copy.first]
-    gone, there = 0, len(missing)
-    while gone < there:
-        middle = (gone + there) // 2
-        if await _fetch(fetcher, ledger.stream, missing[middle]) is None:
-            gone = middle + 1
-        else:
-            there = middle
-    if gone:
-        return missing[gone - 1].last + 1
-    return ledger.pages[0].first if ledger.pages else 0
+def _begin(copy: Copy, kept: Kept, ledger: Ledger) -> int:
+    """Return the number from which on the copy must have every member.
+
+    A feed drops the oldest pages. A copy that began before that goes back further, but not without gaps where single
+    members of those pages are kept.
+    """
+    begin = ledger.pages[-1].last + 1 if kept.begin is None and ledger.pages else kept.begin or 0
+    if len(copy) and not kept.in_part:
+        begin = min(begin, copy.first)
+    return max(begin, ledger.pages[0].first) if ledger.pages else begin
+
+
+async def _older(copy: Copy, history: History, kept: Kept) -> list[str]:
+    """Say what is wrong with the members that the feed keeps of pages that have left."""
+    found: list[str] = []
+    async for number, text in history.members(kept.older):
+        places = list(copy.between(number, number))
+        if not places and number <= copy.last:
+            found.append(f"older members: {_missing(number, number)}")
+        found += [f"older members: {what}" for what in _doubled(iter(places))]
+        found += [f"older members: {_other(place)}" for place in places if place.text != text]
+    return found
+
+
+def _other(place: Place) -> str:
+    return f"member {place.sequence} says something else: line {place.line}"
 
 
 async def _fetch(fetcher: Fetcher, stream: str, page: Signature) -> Mapping[int, bytes] | None:
@@ -130,9 +147,10 @@ async def _fetch(fetcher: Fetcher, stream: str, page: Signature) -> Mapping[int,
         if error.retriable:
             raise
         return None
-    if answer.status != 200 or answer.media != JSON_LD:
+    # Where it has left, the rest of it may stand elsewhere, with the rest of others.
+    if answer.media != JSON_LD or not answer.names[0].endswith(f"/log/0/{page.page}"):
         return None
-    return {orjson.loads(text)["sequence"]: text for text in written_members(answer.body, answer.names[0]).values()}
+    return numbered(answer)
 
 
 def compare_page(places: Sequence[Place], served: Mapping[int, bytes], page: Signature) -> list[str]:
@@ -140,8 +158,4 @@ def compare_page(places: Sequence[Place], served: Mapping[int, bytes], page: Sig
     texts = b"".join(served[number] + b"\n" for number in sorted(served))
     if hashlib.sha256(texts).hexdigest() != page.json:
         return ["the feed serves this page with other content than it signed"]
-    return [
-        f"member {place.sequence} says something else: line {place.line}"
-        for place in places
-        if place.text != served.get(place.sequence)
-    ]
+    return [_other(place) for place in places if place.text != served.get(place.sequence)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from pyoxigraph import Literal, NamedNode
 
 from testbed.client.graph import Dataset, Term
 from testbed.client.moments import Moment, parse_duration, parse_moment
 from testbed.client.terms import LDES, RDF_TYPE, TREE
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,11 @@ class Policy:
     version_amount: int | None = None
     versions: timedelta | None = None
     deletions: timedelta | None = None
+
+    @property
+    def by_version(self) -> bool:
+        """Whether some members are kept for what else is known of their entity, while others as old are not."""
+        return self.version_amount is not None or self.deletions is not None
 
     @property
     def windows(self) -> tuple[timedelta, ...]:
@@ -44,52 +53,57 @@ def shortest_window(policies: tuple[Policy, ...]) -> timedelta | None:
 
 def _policy(data: Dataset, node: Term, notes: list[str]) -> Policy:
     types = {it.value for it in data.objects(node, RDF_TYPE) if isinstance(it, NamedNode)}
-    full_log = _duration(data, node, LDES + "fullLogDuration", notes)
+    said = _Said(data, node, notes)
+    full_log = said.duration(LDES + "fullLogDuration")
     if full_log is None and LDES + "DurationAgoPolicy" in types:
-        full_log = _duration(data, node, TREE + "value", notes)
-    amount = _amount(data, node, LDES + "versionAmount", notes)
+        full_log = said.duration(TREE + "value")
+    amount = said.amount(LDES + "versionAmount")
     if amount is None and LDES + "LatestVersionSubset" in types:
-        amount = _amount(data, node, LDES + "amount", notes) or 1
-    since = _moment(data, node, LDES + "startingFrom", notes)
+        amount = said.amount(LDES + "amount") or 1
+    since = said.moment(LDES + "startingFrom")
     if since is None and LDES + "PointInTimePolicy" in types:
-        since = _moment(data, node, LDES + "pointInTime", notes)
+        since = said.moment(LDES + "pointInTime")
     return Policy(
         starting_from=since,
         full_log=full_log,
         version_amount=amount,
-        versions=_duration(data, node, LDES + "versionDuration", notes),
-        deletions=_duration(data, node, LDES + "versionDeleteDuration", notes),
+        versions=said.duration(LDES + "versionDuration"),
+        deletions=said.duration(LDES + "versionDeleteDuration"),
     )
 
 
-def _text(data: Dataset, node: Term, name: str) -> str | None:
-    return next((it.value for it in data.objects(node, name) if isinstance(it, Literal)), None)
+class _Said:
+    """Reads what is said of a policy; what is not understood is left out, with a note."""
+
+    def __init__(self, data: Dataset, node: Term, notes: list[str]) -> None:
+        self._data = data
+        self._node = node
+        self._notes = notes
+
+    def duration(self, name: str) -> timedelta | None:
+        """Read a duration."""
+        return self._read(name, parse_duration, "RET-07")
+
+    def moment(self, name: str) -> Moment | None:
+        """Read a moment."""
+        return self._read(name, parse_moment, "RET-06")
+
+    def amount(self, name: str) -> int | None:
+        """Read a number of versions."""
+        return self._read(name, _parse_amount, "RET-08")
+
+    def _read(self, name: str, parse: Callable[[str], _Value], rule: str) -> _Value | None:
+        values = self._data.objects(self._node, name)
+        text = next((it.value for it in values if isinstance(it, Literal)), None)
+        try:
+            return None if text is None else parse(text)
+        except ValueError as error:
+            self._notes.append(f"the retention policy's <{name}> is not understood: {error} ({rule})")
+            return None
 
 
-def _duration(data: Dataset, node: Term, name: str, notes: list[str]) -> timedelta | None:
-    text = _text(data, node, name)
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as error:
-        notes.append(f"the retention policy's <{name}> is not understood: {error} (RET-07)")
-        return None
-
-
-def _moment(data: Dataset, node: Term, name: str, notes: list[str]) -> Moment | None:
-    text = _text(data, node, name)
-    try:
-        return None if text is None else parse_moment(text)
-    except ValueError as error:
-        notes.append(f"the retention policy's <{name}> is not understood: {error} (RET-06)")
-        return None
-
-
-def _amount(data: Dataset, node: Term, name: str, notes: list[str]) -> int | None:
+def _parse_amount(text: str) -> int:
     # Any integer type, and the text that examples have (A27, A30).
-    text = _text(data, node, name)
-    if text is None:
-        return None
     if text.strip().isascii() and text.strip().isdigit() and int(text) > 0:
         return int(text)
-    notes.append(f"the retention policy's <{name}> is no number of versions: {text!r} (RET-08)")
-    return None
+    raise ValueError(f"{text!r} is no number of versions")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from smartflanders.embedded import EmbeddedPostgres
 from streams.record import format_time
 from tests.conftest import make_database
 from tests.support import crawl
-from tests.support.clients import run_older, run_reference, run_traversal
+from tests.support.clients import run_followers, run_reference, run_traversal
 from tests.support.cluster import slowness, until
 from tests.support.copies import check_parts, published, same, sequences
 from tests.support.graphs import Node, members, parse
@@ -34,12 +35,26 @@ FULL, NEW = 250, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What the clients that can keep state printed of the history and of each view in one run."""
+
+    reference: Mapping[str, str]
+    older: Mapping[str, str]
+
+    def each(self) -> Iterator[tuple[str, str, str]]:
+        """Yield each printed text with the names of its client and view."""
+        for client in ("reference", "older"):
+            for view, printed in getattr(self, client).items():
+                yield client, view, printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Half:
-    """What was there when a client stopped: how many members, and what it printed of each view and where it kept state."""
+    """What was there when clients stopped: how many members, what they printed, and a folder with their states."""
 
     count: int
-    printed: Mapping[str, str]
-    states: Mapping[str, Path]
+    printed: Part
+    states: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +88,43 @@ class Copies:
 class Kept:
     """What a policy promises of the stream, what is there, and what clients printed while the rest left and after it.
 
-    `refused` are the addresses at which they, following links, got nothing.
+    `refused` are the addresses at which they, following links, got nothing. `saved` is what those printed that stopped
+    half-way, and came again when the rest had left.
     """
 
     promised: AbstractSet[int]
     views: Mapping[str, Mapping[str, Node]]
     during: Copies
     after: Copies
+    saved: Part
     refused: Sequence[str]
 
 
-def each_view(work: Callable[[str], str], *, names: Sequence[str] = NAMES) -> dict[str, str]:
-    """Do something for the history and every view, two at a time: these programs mostly compute."""
+def copy(scene: Latecomers, *, older: bool = True) -> Copies:
+    """Let every client read the history and every view, two programs at a time: they mostly compute."""
+    urls = list(scene.roots.values())
     with ThreadPoolExecutor(2) as threads:
-        return dict(zip(names, threads.map(work, names), strict=True))
+        # What takes long begins.
+        followers = threads.submit(run_followers, *(urls if older else []))
+        traversal = threads.submit(run_traversal, *urls)
+        reference = list(threads.map(lambda url: run_reference(url, tree=True), urls))
+    return Copies(
+        reference=dict(zip(NAMES, reference, strict=True)),
+        older=dict(zip(NAMES, followers.result(), strict=older)),
+        traversal=dict(zip(NAMES, traversal.result(), strict=True)),
+    )
+
+
+def go_on(scene: Latecomers, states: Path) -> Part:
+    """Let the clients that can keep state read on from what they have in a folder, and keep it there."""
+    urls = list(scene.roots.values())
+    files = [states / f"{name}.json" for name in NAMES]
+    with ThreadPoolExecutor(2) as threads:
+        older = threads.submit(run_followers, *urls, states=files)
+        reference = list(
+            threads.map(lambda name: run_reference(scene.roots[name], state=states / name, tree=True), NAMES)
+        )
+    return Part(reference=dict(zip(NAMES, reference, strict=True)), older=dict(zip(NAMES, older.result(), strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +145,8 @@ def half(scene: Latecomers, tmp_path_factory: pytest.TempPathFactory) -> Half:
     )
     verdict = scene.rest()
     assert verdict.faultless, verdict
-    states = {name: tmp_path_factory.mktemp("states") / name for name in NAMES}
-    return Half(
-        count=verdict.members,
-        printed=each_view(lambda name: run_reference(scene.roots[name], state=states[name], tree=True)),
-        states=states,
-    )
+    states = tmp_path_factory.mktemp("states")
+    return Half(count=verdict.members, printed=go_on(scene, states), states=states)
 
 
 @pytest.fixture(scope="module")
@@ -135,32 +169,24 @@ def whole(scene: Latecomers, half: Half) -> Whole:
     )
 
 
-def copy(scene: Latecomers, *, older: Sequence[str]) -> Copies:
-    """Let every client read the history and every view, the slowest one those in `older`."""
-    roots = scene.roots
-    return Copies(
-        reference=each_view(lambda name: run_reference(roots[name], tree=True)),
-        older=each_view(lambda name: run_older(roots[name]), names=older),
-        traversal=dict(zip(NAMES, run_traversal(*roots.values()), strict=True)),
-    )
-
-
 @pytest.fixture(scope="module")
-def saved(scene: Latecomers, half: Half, whole: Whole) -> Mapping[str, str]:
-    """Let a client that was there before go on from where it was, in the history and every view."""
+def saved(scene: Latecomers, half: Half, whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Part:
+    """Let clients that were there before go on from where they were, in the history and every view."""
     del whole  # it must be told
-    return each_view(lambda name: run_reference(scene.roots[name], state=half.states[name], tree=True))
+    states = tmp_path_factory.mktemp("saved") / "states"
+    shutil.copytree(half.states, states)
+    return go_on(scene, states)
 
 
 @pytest.fixture(scope="module")
 def copies(scene: Latecomers, whole: Whole) -> Copies:
-    """Copy everything."""
+    """Copy everything; what actor-init makes of it shows when it goes on from a state, and reading again takes it long."""
     del whole  # it must be told
-    return copy(scene, older=NAMES)
+    return copy(scene, older=False)
 
 
 @pytest.fixture(scope="module")
-def kept(scene: Latecomers, whole: Whole, saved: Mapping[str, str], copies: Copies) -> Kept:
+def kept(scene: Latecomers, half: Half, whole: Whole, saved: Part, copies: Copies) -> Kept:
     """Let the older half of the stream leave, while clients read and before they read again."""
     del saved, copies  # they must be made before
     history = scene.members("log")
@@ -170,7 +196,7 @@ def kept(scene: Latecomers, whole: Whole, saved: Mapping[str, str], copies: Copi
     scene.keep(since)
     time.sleep(scene.grace.total_seconds() + 1)
     with ThreadPoolExecutor(1) as aside:
-        reading = aside.submit(copy, scene, older=())
+        reading = aside.submit(copy, scene)
         scene.look()
         during = reading.result()
     refused = [*scene.proxy.refused]
@@ -179,13 +205,15 @@ def kept(scene: Latecomers, whole: Whole, saved: Mapping[str, str], copies: Copi
     until(lambda: is_gone(oldest), within=30)
     scene.proxy.only(None)
     views = {name: published(root) for name, root in scene.roots.items()}
-    after = copy(scene, older=("log", "by-minute"))
+    after = copy(scene)
+    refused += scene.proxy.refused
     return Kept(
         promised={member["sequence"] for member in history if member["generatedAtTime"] >= since},
         views=views,
         during=during,
         after=after,
-        refused=[*refused, *scene.proxy.refused],
+        saved=go_on(scene, half.states),
+        refused=refused,
     )
 
 
@@ -221,19 +249,23 @@ def test_the_reference_client_copies_every_view(whole: Whole, copies: Copies) ->
         assert sorted(sequences(printed)) == list(range(whole.count))
 
 
-def test_a_client_saved_half_way_finds_exactly_the_rest(half: Half, whole: Whole, saved: Mapping[str, str]) -> None:
-    """ldes-client with its state from before prints all that was told since, whichever view it reads, late or not."""
-    for name, printed in saved.items():
-        assert set(sequences(half.printed[name])) == set(range(half.count))
-        assert set(sequences(printed)) - set(range(half.count)) == set(range(half.count, whole.count))
-        same(members(parse(half.printed[name])) | members(parse(printed)), whole.members)
+def test_a_client_saved_half_way_finds_exactly_the_rest(half: Half, whole: Whole, saved: Part) -> None:
+    """A client with its state from before prints all that was told since, whichever view it reads, late or not."""
+    rest = set(range(half.count, whole.count))
+    for client, view, printed in saved.each():
+        before = getattr(half.printed, client)[view]
+        assert set(sequences(before)) == set(range(half.count)), (client, view)
+        assert set(sequences(printed)) - set(range(half.count)) == rest, (client, view)
+        if client == "reference":
+            same(members(parse(before)) | members(parse(printed)), whole.members)
 
 
-def test_the_older_client_copies_every_view(whole: Whole, copies: Copies) -> None:
-    """actor-init prints each member of the history and of each view, and of each all but what it is known to drop."""
-    for printed in copies.older.values():
-        assert sorted(sequences(printed)) == list(range(whole.count))
-        check_parts(members(parse(printed)), whole.members)
+def test_the_older_client_copies_every_view(half: Half, whole: Whole, saved: Part) -> None:
+    """actor-init, in two runs, prints each member of the history and of each view once, all but what it is known to drop."""
+    for view, printed in saved.older.items():
+        before = half.printed.older[view]
+        assert sorted(sequences(before) + sequences(printed)) == list(range(whole.count))
+        check_parts(members(parse(before)) | members(parse(printed)), whole.members)
 
 
 def test_link_traversal_finds_every_member_from_every_root(whole: Whole, copies: Copies) -> None:
@@ -263,3 +295,12 @@ def test_clients_copy_what_is_left(whole: Whole, kept: Kept) -> None:
         same(members(parse(kept.after.traversal[name])), shown)
     for name, printed in kept.after.older.items():
         check_parts(members(parse(printed)), kept.views[name])
+
+
+def test_a_client_saved_half_way_finds_the_rest_when_pages_have_left(half: Half, whole: Whole, kept: Kept) -> None:
+    """A client whose state names pages that have left since prints all that was told since, and nothing that has left."""
+    rest = set(range(half.count, whole.count))
+    assert rest <= kept.promised
+    for client, view, printed in kept.saved.each():
+        assert set(sequences(printed)) - set(range(half.count)) == rest, (client, view)
+        assert members(parse(printed)).keys() <= kept.views[view].keys(), (client, view)

@@ -130,7 +130,7 @@ def test_final_leaves_never_change(growing: Site, name: str) -> None:
     after = growing.get(f"/gent-parking/log/0/1?format={name}")
     assert (before.body, before.headers["etag"], links(before)) == (after.body, after.headers["etag"], links(after))
     assert before.headers["cache-control"] == "public, max-age=604800, immutable"
-    assert set(links(before)) - {"http://www.w3.org/ns/json-ld#context"} == {"self", "prev", "next", "canonical"}
+    assert set(links(before)) - {"http://www.w3.org/ns/json-ld#context"} == {"self", "next", "canonical"}
 
 
 @formats

@@ -20,8 +20,8 @@ from tests.conformance.asking import Between, Question, Starting, answers, follo
 from tests.conformance.city import NAME as CITY
 from tests.conformance.comparing import satisfies, span
 from tests.conformance.conftest import database_of_site
-from tests.conformance.kit import LDES, TREE, Site
-from tests.conformance.pages import TYPE, XSD, Library, Read, Tree, fetch, walk
+from tests.conformance.kit import LDES, TREE, Answer, Site
+from tests.conformance.pages import LINES, TYPE, XSD, Library, Read, Tree, fetch, walk
 from tests.integration.test_keeping import GARAGES, Keeping, status, until_gone
 from tests.support.keeping import HOUR, kept_stream
 from tests.support.views import MORNING, NAME, VIEWS, make_members
@@ -249,11 +249,56 @@ def test_ret_11_what_is_promised_is_there(kept: Keeping) -> None:
             sizes.append(len(found))
     # The rest does leave: pages of the history as a whole, those of views when it is worth building them anew.
     assert min(sizes[-3:]) < 30 * 6
-    gone = {url for url in final if status(url) == 410}
-    assert gone
+    left = {url for url in final if status(url) in (308, 410)}
+    assert left
     assert all(
-        fetch(kept, url, f"{kept.base}/{NAME}").answer.body == body for url, body in final.items() if url not in gone
+        fetch(kept, url, f"{kept.base}/{NAME}").answer.body == body for url, body in final.items() if url not in left
     )
+
+
+def led(site: Site, url: str) -> Iterator[Answer]:
+    """Follow the redirects of an address by hand: five at most, all of them permanent."""
+    for _ in range(6):
+        answer = site.get(url, LINES)
+        yield answer
+        if answer.status != 308:
+            assert answer.status in (200, 410)
+            return
+        url = answer.headers["location"]
+    raise AssertionError(f"no end of redirects at {url}")
+
+
+@pytest.mark.parametrize("kept", [POLICIES[0], POLICIES[3]], indirect=True, ids=["window", "newest"])
+def test_http_16_pages_that_were_merged_lead_on(kept: Keeping) -> None:
+    """HTTP-14, HTTP-16: an old page leads to one with all that is kept of it, in every form, and is gone when nothing is."""
+    assert kept.stream.retention is not None
+    held: dict[str, set[NamedNode]] = {}
+    views = ("log", "by-hour", "by-operator")
+    for _ in range(5):
+        kept.publish(30)
+        kept.pause(NEWS)
+        for view in views:
+            tree = walk(kept, NAME, view)
+            held |= {url: tree.held(url) for url in tree.pages}
+        kept.pass_time(HOUR)
+        kept.expire_views()
+    kept.pause(NEWS)
+    statuses: dict[str, set[int]] = {view: set() for view in views}
+    for view in views:
+        tree = walk(kept, NAME, view)
+        for url in sorted(url for url in held.keys() - tree.pages.keys() if url.startswith(f"{tree.root}/")):
+            answers = [*led(kept, url)]
+            end = answers[-1]
+            statuses[view].add(answers[0].status)
+            if len(answers) == 1 and end.status == 200:
+                continue  # nothing links it any more, and it answers for a grace period
+            rest = held[url] & tree.members.keys()
+            assert rest <= tree.held(end.url) if end.status == 200 else not rest
+            for form in ("text/csv", "application/ld+json"):
+                assert kept.get(url, form).status == answers[0].status
+    # Of the history whole pages leave, unless some of their members are kept for their version.
+    assert (308 if kept.stream.retention.by_version else 410) in statuses["log"]
+    assert all(308 in statuses[view] for view in views[1:])
 
 
 @pytest.mark.parametrize("kept", POLICIES[:1], indirect=True, ids=["window"])

@@ -143,8 +143,8 @@ async def test_the_open_leaf_stays(store: PostgresStore) -> None:
     assert await history(store) == {32, 33, 34}
 
 
-async def test_times_before_the_edge_lead_to_the_edge(store: PostgresStore) -> None:
-    """Searches by time, readings of the log and coverage begin with what is kept."""
+async def shrunk(store: PostgresStore) -> Clock:
+    """Publish for four hours under a policy of two, and take every step that is due; return the clock."""
     stream, clock = replace(make_stream({}), retention=TWO_HOURS), Clock()
     await begin(store, stream, clock)
     await publish(store, 120)
@@ -152,6 +152,12 @@ async def test_times_before_the_edge_lead_to_the_edge(store: PostgresStore) -> N
     for _ in range(2):
         await step(store, clock)
         clock.now += HOUR
+    return clock
+
+
+async def test_times_before_the_edge_lead_to_the_edge(store: PostgresStore) -> None:
+    """Searches by time, readings of the log and coverage begin with what is kept."""
+    await shrunk(store)
     head = await store.head(NAME)
     assert await store.since(NAME, MORNING) == head.first
     found = await store.after(NAME, -1, limit=1000)
@@ -163,13 +169,7 @@ async def test_times_before_the_edge_lead_to_the_edge(store: PostgresStore) -> N
 
 async def test_dropped_members_are_not_published_again(store: PostgresStore) -> None:
     """A deleted member is still known for as long as payloads may be replayed, then it is forgotten."""
-    stream, clock = replace(make_stream({}), retention=TWO_HOURS), Clock()
-    await begin(store, stream, clock)
-    await publish(store, 120)
-    clock.now = MORNING + 4 * HOUR
-    for _ in range(2):
-        await step(store, clock)
-        clock.now += HOUR
+    clock = await shrunk(store)
     ids = {each.id for each in make_members(range(120))}
     assert await store.known(NAME, ids) == ids
     gone = make_members([3])[0].id

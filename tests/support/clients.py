@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,16 +48,32 @@ def run_older(url: str) -> str:
     return _run([str(client(OLDER)), "--disableSynchronization", "true", "--mimeType", "application/n-quads", url])
 
 
+def run_followers(*urls: str, states: Sequence[Path] = ()) -> list[str]:
+    """Replicate feeds with actor-init-ldes-client, in one process of its own interface; return N-Quads for each.
+
+    With `states`, a file for each, it goes on where the run before ended: its command cannot.
+    """
+    kept = map(str, states) if states else ["-"] * len(urls)
+    return _run_to_files(OLDER, "follow.cjs", *zip(urls, kept, strict=True))
+
+
 def run_traversal(*urls: str) -> list[str]:
     """Ask Comunica, which follows the TREE links from each address, for all it finds; return N-Triples for each."""
+    return _run_to_files(TRAVERSAL, "traverse.cjs", *((url,) for url in urls))
+
+
+def _run_to_files(name: str, script: str, *jobs: tuple[str, ...]) -> list[str]:
+    """Run a script of ours beside a package; it gets for each job the file to write first, then the job's words."""
+    if not jobs:
+        return []
     try:
-        folder = installed(TRAVERSAL)
+        folder = installed(name)
     except UnavailableError as error:
         refuse(str(error))
     with tempfile.TemporaryDirectory() as out:
-        files = [Path(out) / str(number) for number in range(len(urls))]
-        pairs = [text for pair in zip(urls, files, strict=True) for text in map(str, pair)]
-        _run(["node", str(folder / "traverse.cjs"), *pairs])
+        files = [Path(out) / str(number) for number in range(len(jobs))]
+        words = [word for file, job in zip(files, jobs, strict=True) for word in (str(file), *job)]
+        _run(["node", str(folder / script), *words])
         return [file.read_text("utf-8") for file in files]
 
 

@@ -166,6 +166,21 @@ def test_bounds_are_on_the_publication_time() -> None:
     assert final.bounds[0].value == "2026-11-23T00:00:00.000Z"
 
 
+@unhurried
+@given(view=views(), data=st.data())
+def test_the_page_around_some_members_is_the_smallest(view: LogView, data: st.DataObject) -> None:
+    """The page around a range of numbers exists and covers them all, and no child of it does."""
+    assume(view.count)
+    start = data.draw(st.integers(0, view.count - 1))
+    places = range(start, data.draw(st.integers(start + 1, view.count)))
+    found = view.around(places)
+    assert view.exists(found)
+    covered = [view.span(each) for each in (found, *view.children(found))]
+    inside = [places.start in span and places[-1] in span for span in covered]
+    assert found.is_root or inside[0]
+    assert not any(inside[1:])
+
+
 def test_retention_opens_the_oldest_subtree() -> None:
     """When the left edge enters a subtree, the root links its live children and later subtrees whole."""
     view = LogView(size=10, fan=4, count=400, first=37)

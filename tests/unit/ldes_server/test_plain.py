@@ -160,15 +160,18 @@ def _relations(headers: tuple[tuple[bytes, bytes], ...]) -> Iterator[str]:
 
 
 def test_links_say_what_is_true_for_ever() -> None:
-    """A final leaf names its neighbours only; the open one has no next, but first and last; NDJSON names its context."""
+    """A final leaf names the next one only; the open one the living one before, first and last; NDJSON its context."""
     first, third = PageId(level=0, index=0), PageId(level=0, index=2)
-    assert list(_relations(final_links(first, "text/csv", frame=FRAME))) == ["self", "next", "canonical"]
-    assert list(_relations(final_links(third, "text/csv", frame=FRAME))) == ["self", "prev", "next", "canonical"]
+    for leaf in (first, third):
+        assert list(_relations(final_links(leaf, "text/csv", frame=FRAME))) == ["self", "next", "canonical"]
     opened = open_links(third, "application/x-ndjson", first=first, frame=FRAME)
     assert list(_relations(opened)) == [
         *("self", "prev", "first", "last", "canonical"),
         "http://www.w3.org/ns/json-ld#context",
     ]
+    # What retention dropped is not led back to.
+    oldest = open_links(third, "text/csv", first=third, frame=FRAME)
+    assert list(_relations(oldest)) == ["self", "first", "last", "canonical"]
     assert link_header([]) == ()
 
 
