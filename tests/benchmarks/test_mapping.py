@@ -22,9 +22,9 @@ from ingest.mapping import Facts, Mapper, Tables, compile_mapping
 from ingest.memory import Memory
 from ingest.normalise import normalise
 from ingest.source import load_source
+from loadtests import by_hand
 from loadtests.publisher import payload, stamped, write_pilot
 from streams.identity import last_part
-from tests.benchmarks import by_hand
 from tests.unit.ingest.workbench import BASE, GARAGES, RECEIVED, ROOT, TRAFFIC, document, entry, lane_tables, pilot
 from vocab.check import validate
 from vocab.model import load_model
