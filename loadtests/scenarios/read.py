@@ -38,7 +38,9 @@ class Read:
                 pollers = Pollers(ground, tell, rates)
                 await pollers.run(plan.phase(1.0, 10.0))
             busy = others.cores()
-        notes = (f"replicate has no figure, since its reference is missing: {copies.without}.",) if copies.without else ()
+        notes = (
+            (f"replicate has no figure, since its reference is missing: {copies.without}.",) if copies.without else ()
+        )
         return Outcome(
             scenario=self.name,
             began=began,
