@@ -108,7 +108,8 @@ class FastLaneProtocol(HttpToolsProtocol):
             and method in _METHODS
             and not self.flow.write_paused  # a reader too slow for its last answer waits in uvicorn's queue
             and not self._stopping
-            and self.parser.should_keep_alive()  # HTTP/1.0 and whoever wants to close
+            and self.parser.should_keep_alive()  # whoever wants to close is told so
+            and self.parser.get_http_version() == "1.1"  # an older client that stays would have to be told so
             and (wish := self.lane.weigh(self.headers)) is not None
         ):
             bare = method == b"HEAD"

@@ -12,19 +12,25 @@ from pathlib import Path
 from loadtests.tools import find
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
+_NEWEST = _SCRIPT.with_stem("newest")
 # Beyond the time it was given: connecting, the last answers, and a machine that is busy.
 _PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volley:
-    """What to ask for and how hard: `cpu` is the processor wrk may use, None for any."""
+    """What to ask for and how hard: `cpu` is the processor wrk may use, None for any.
+
+    With `newest`, a file whose first four bytes are a number in the machine's order, each request asks for the URL and
+    behind it the number that stands there at that moment.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     connections: int = 24
     seconds: int = 2
     cpu: int | None = None
+    newest: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +57,13 @@ def fire(volley: Volley) -> Answers:
 
     """
     tool = find("wrk")
-    command = [str(tool.path), "-t1", f"-c{volley.connections}", f"-d{volley.seconds}s", "-s", str(_SCRIPT)]
+    script, more = (_SCRIPT, {}) if volley.newest is None else (_NEWEST, {"SF_NEWEST": str(volley.newest)})
+    command = [str(tool.path), "-t1", f"-c{volley.connections}", f"-d{volley.seconds}s", "-s", str(script)]
     for name, value in volley.headers.items():
         command += ["-H", f"{name}: {value}"]
     process = subprocess.Popen(
         [*command, volley.url],
-        env={**os.environ, **tool.environ},
+        env={**os.environ, **tool.environ, "SF_DONE": str(_SCRIPT), **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

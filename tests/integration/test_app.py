@@ -114,6 +114,28 @@ def test_the_lane_knows_formats_in_addresses(site: Site, name: str) -> None:
     assert site.get(f"{FINAL}?x={name}").status == 400
 
 
+@pytest.mark.parametrize("path", ["/gent-parking/log", "/gent-parking/log/0/5"])
+def test_the_lane_knows_pages_that_may_change(site: Site, path: str) -> None:
+    """Root and open leaf come from the lane until members come; then both the page and the answer to its old tag are new."""
+    first = site.get(path)
+    etag = first.headers["etag"]
+    deadline = time.monotonic() + 10
+    while True:
+        # What is shown is shown for a second at most, so one of a few quick questions is answered by the lane.
+        before = lane_hits(site)
+        answers = [site.get(path) for _ in range(3)] + [site.get(path, if_none_match=etag) for _ in range(3)]
+        if lane_hits(site) >= before + 4:
+            break
+        assert time.monotonic() < deadline
+    assert [answer.status for answer in answers] == [200] * 3 + [304] * 3
+    assert {answer.body for answer in answers[:3]} == {first.body}
+    assert answers[0].headers.keys() == first.headers.keys()
+    site.append("gent-parking", 2)
+    newer = site.get(path, if_none_match=etag)
+    assert newer.status == 200
+    assert newer.body != first.body
+
+
 def test_openapi_names_the_parameters(site: Site) -> None:
     """Programs that read OpenAPI find every parameter of the newest states with its form, beside the names in paths."""
     paths = json.loads(site.get("/openapi.json").body)["paths"]
