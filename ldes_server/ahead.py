@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 
-# At most so many leaves at once: 200 KB of compressed pages, a few milliseconds of the reader who happens to ask first.
-MOST = 16
+# At most so many leaves at once: 600 KB of compressed pages, a few milliseconds of the reader who happens to ask first.
+# Several connections of a copy come to the end of what is ready together, and all of them take the slow way there.
+MOST = 64
 # Several connections of one reader ask for neighbours in any order.
 _NEAR = 16
 # Copies of one view that go on at different places at once, and views in some representation that are remembered.
