@@ -67,7 +67,7 @@ class Burst:
         """Run once."""
         found = Gathering(self.name, plan, tell)
         items = plan.count(_ITEMS, _ITEMS, least=_FEW)
-        options = Options(log=plan.log, views=1, sources=_SOURCES, items=items, seconds=plan.phase(5, 15))
+        options = Options(log=plan.log, views=1, sources=_SOURCES, items=items, seconds=plan.phase(4, 15))
         tell("starting")
         async with platform(options, plan.folder, found.timeline) as run:
             tell("what it sustains")
@@ -94,7 +94,7 @@ class _Storm:
     async def run(self) -> None:
         """Run them, drain, and note what they show."""
         with HeadReader(self._run.stand.base, STREAM) as reader:
-            before = await self._phase("before", self._steady, self._length)
+            before = await self._phase("before", self._steady, self._found.plan.phase(5, 60))
             burst = await self._phase("burst", self._steady * FACTOR, self._length)
             watch = Watch(before.worst)
             after = await self._phase("after", self._steady, self._patience, watch)

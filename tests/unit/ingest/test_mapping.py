@@ -244,8 +244,8 @@ def test_publishers_text_is_only_ever_text() -> None:
 def test_the_generated_code_is_for_reading() -> None:
     """The code shows the publisher's paths and the model's names."""
     code = mapper_of(pilot(GARAGES)).source_code
-    assert "raw = item.get('availablecapacity')" in code
-    assert "v_free_spaces = integer(raw, free_spaces_spot)" in code
+    assert "r_free_spaces = item.get('availablecapacity')" in code
+    assert "v_free_spaces = free_spaces_from(r_free_spaces)" in code
 
 
 def test_a_source_for_another_model_is_refused(tmp_path: Path) -> None:
