@@ -45,7 +45,7 @@ def test_growth_compares_the_largest_size_with_the_first() -> None:
     assert found["growth-ingest"].value == pytest.approx(0.5)
     assert found["growth-page"].value == found["growth-since"].value == pytest.approx(3.0)
     assert found["growth-memory"].value == pytest.approx(1.2)
-    assert found["disk"].value == pytest.approx(880)
+    assert found["disk at the largest"].value == pytest.approx(880)
     assert found["ingest at 9,000 members"].value == pytest.approx(4000)
     assert found["leaf at 9,000 members"].samples == (3.0, 6.0, 3.0)
     assert [point for each in series_of(points) if each.name == "since" for point in each.points] == [
