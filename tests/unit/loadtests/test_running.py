@@ -190,6 +190,30 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds() -> None:
     ]
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_a_terminal_shows_one_line_that_is_kept_current() -> None:
+    """A new phase is drawn at once, the same one five times a second at most, each over the line before."""
+    now, stream = [0.0], Terminal()
+    telling = Telling(1, stream=stream, clock=lambda: now[0])
+    telling.begin("burst")
+    for words in ("before: 1", "before: 2", "after: 3"):
+        now[0] += 0.1
+        telling(words)
+    now[0] += 0.3
+    telling("after: 4")
+    telling.end("done")
+    drawn = [part.removesuffix("\x1b[K") for part in stream.getvalue().rstrip("\n").split("\r")[1:]]
+    assert [part.partition(" s: ")[2] for part in drawn] == ["begins", "before: 1", "after: 3", "after: 4", "done"]
+    assert stream.getvalue().count("\n") == 1
+
+
 def test_the_lag_is_back_when_it_stays() -> None:
     """It dips below the limit, rises, and falls for good at 3 s: the time is 3 s, known two seconds later."""
     watch = Watch(100, stays=2)
