@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -241,3 +242,14 @@ def test_what_was_run_is_kept_in_words(tmp_path: Path) -> None:
     """The file of a run is JSON that other programs can read."""
     results.begin(tmp_path, asked(Finding("one", figure("path", 1))))
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["rows"] == {"one": ["path"]}
+
+
+def test_without_its_library_the_verb_says_how_to_get_it() -> None:
+    """Where the extra is not installed the verb ends with status 2 and names the command that installs it."""
+    script = (
+        "import sys; sys.modules['hdrh'] = None; from smartflanders.cli import main; sys.exit(main(['load', 'list']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "`hdrh` is not installed here" in done.stderr
+    assert "pip install 'smartflanders[load]'" in done.stderr
