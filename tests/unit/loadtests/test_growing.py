@@ -22,7 +22,10 @@ from streams.record import Payload
 
 
 def _point(members: int, *, cost: float, wait: float, held: float) -> Point:
-    reads = {name: Timed(medians=(wait, 2 * wait, wait), processor=9.0) for name in ("leaf", "root", "since", "newest")}
+    reads = {
+        name: Timed(medians=(wait, 2 * wait, wait), processor=9.0 * wait)
+        for name in ("leaf", "root", "since", "newest")
+    }
     return Point(
         members=members,
         ingest=Measured(seconds=2.0, processor={"write": cost, "database": cost}, others=0.0),
@@ -44,8 +47,9 @@ def test_growth_compares_the_largest_size_with_the_first() -> None:
     found = _by_row(list(figures_of(points)))
     assert found["growth-ingest"].value == pytest.approx(0.5)
     assert found["growth-page"].value == found["growth-since"].value == pytest.approx(3.0)
+    assert found["growth-page-clock"].value == pytest.approx(3.0)
     assert found["growth-memory"].value == pytest.approx(1.2)
-    assert found["disk"].value == pytest.approx(880)
+    assert found["disk at the largest"].value == pytest.approx(880)
     assert found["ingest at 9,000 members"].value == pytest.approx(4000)
     assert found["leaf at 9,000 members"].samples == (3.0, 6.0, 3.0)
     assert [point for each in series_of(points) if each.name == "since" for point in each.points] == [
