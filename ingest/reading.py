@@ -11,7 +11,7 @@ from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
 from ingest.paths import Path, Step, dig, dig_json, expression, many, parse_path
-from ingest.remembering import Entities, Remembered
+from ingest.remembering import ROWS, Entities, Remembered
 from ingest.source import Lookup
 from streams.record import Reason
 from vocab.model import Field, Kind
@@ -179,7 +179,7 @@ class Groups:
             self._reading.text(name, depth=1)
         add(1, f"return {row}, said")
         if self._is_remembered(group):
-            add(0, f"{group.name}_of = Remembered({group.name}_made)")
+            add(0, f"{group.name}_of = Remembered({group.name}_made, {ROWS})")
         add(0, "", "")
 
     def loop(self, group: Group, *, depth: int) -> None:

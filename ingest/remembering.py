@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-# Texts of one name: a feed of the size of Flanders' motorways has some 200 speeds, a few hundred times, 5,000 rows.
-_TEXTS = 16_384
+# Texts of one name: the largest feeds have a few hundred speeds and times. A quarter of a megabyte at most, because a
+# process may have hundreds of names.
+_TEXTS = 1024
+# Rows of a group, of which a minute of the motorways has 5,000 different ones; 11 MB.
+ROWS = 16_384
 # Characters of a text that is worth its place: numbers, times and codes are shorter, prose never comes again.
 _LONGEST = 64
 # Entities of one source: four times the largest feed of today. An entry of a car park holds 3 kB.
@@ -22,17 +25,18 @@ class Remembered(dict[Any, Any]):
     raised each time anew.
     """
 
-    __slots__ = ("_convert",)
+    __slots__ = ("_convert", "_limit")
 
-    def __init__(self, convert: Callable[[Any], Any]) -> None:
+    def __init__(self, convert: Callable[[Any], Any], limit: int = _TEXTS) -> None:
         super().__init__()
         self._convert = convert
+        self._limit = limit
 
     def __missing__(self, given: Any) -> Any:
         """Convert, and remember where that is worth it."""
         value = self._convert(given)
         if len(given) <= _LONGEST and (type(given) is str or sum(map(len, given)) <= _LONGEST):
-            if len(self) >= _TEXTS:
+            if len(self) >= self._limit:
                 self.clear()
             self[given] = value
         return value
