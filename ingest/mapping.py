@@ -48,8 +48,9 @@ class Mapper:
     `facts` reads an item with the root of its document, the looked-up tables and the time it was received; it raises
     `Refused` where the item cannot become a member, and anything else that it raises is a defect of ours. `member` writes
     the member of what was read; it takes `received=`, and for a corrected member `revision=`, the digest that tells it
-    from the member it corrects, and that one's identity, `revision_of=`. `key` reads of whom an item is, `locate` also when it was observed, both as `facts` does; `gone` says whether an item says that its
-    entity is gone, None where none does. `remains` is what a deletion keeps of the model's template.
+    from the member it corrects, and that one's identity, `revision_of=`. `key` reads of whom an item is, `locate` also
+    when it was observed, both as `facts` does; `gone` says whether an item says that its entity is gone, None where none
+    does. `remains` is what a deletion keeps of the model's template.
     """
 
     source: Source

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
+from ingest.conversions import stamp
 from ingest.decoders.items import Item
 from ingest.decoders.table import decode
 from ingest.lookup import build_table
 from ingest.mapping import Mapper, Tables, compile_mapping
 from ingest.source import load_source
-from loadtests.by_hand import BASE, parking_member, traffic_member
+from loadtests.by_hand import BASE, garage, garage_with_times, lane, lane_with_times
 from loadtests.machine import ROOT
-from streams.record import Payload
+from streams.record import Member, Payload
 from testbed.simulator.city import City, make_city
 from testbed.simulator.formats import Document, garages, miv_configuration, miv_data
 from vocab.model import load_model
@@ -22,36 +25,56 @@ from vocab.model import load_model
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 _PILOTS = ROOT / "deploy" / "pilots"
 _LANES = 100
-# By the path in the address of a garage, up to its last part.
+# The third part of `gent-parking/members/NAME/TIME`.
 _SLUG_AT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """What a publisher sends, decoded; the tables that are looked up; and the same work by hand, unchecked."""
+    """What a publisher sends, decoded, the tables that are looked up, and two ways to do the same by hand, unchecked.
+
+    `given` are the arguments for `by_hand`, one tuple for each item: itself, with identity and times ready-made.
+    `with_times` makes those as well, of the item alone.
+    """
 
     mapper: Mapper
     items: tuple[Item, ...]
     tables: Tables
-    by_hand: Callable[[Mapping[str, Any]], str]
+    by_hand: Callable[..., bytes]
+    given: tuple[tuple[Any, ...], ...]
+    with_times: Callable[[Mapping[str, Any]], bytes]
 
     def members(self) -> list[bytes]:
         """Map every record to a checked member; return their bodies."""
         facts, member, tables = self.mapper.facts, self.mapper.member, self.tables
-        return [member(facts(item.value, item.root, tables, received=NOON), received=NOON).body for item in self.items]
+        return [member(facts(item.value, item.root, tables, NOON), received=NOON).body for item in self.items]
 
-    def written(self) -> list[str]:
-        """Write the same bodies by hand."""
+    def written(self) -> list[bytes]:
+        """Write the same bodies by hand, of times that are given."""
         by_hand = self.by_hand
+        return [by_hand(*arguments) for arguments in self.given]
+
+    def written_with_times(self) -> list[bytes]:
+        """Write the same bodies by hand, reading times as well."""
+        by_hand = self.with_times
         return [by_hand(item.value) for item in self.items]
 
 
 def parking() -> Records:
     """Return the garages of Gent."""
-    city = _city()
-    mapper, items = _decoded("gent/parking/garages.yaml", garages(city, NOON))
-    slugs = {item.value["id"]: _slug(mapper, item) for item in items}
-    return Records(mapper=mapper, items=items, tables={}, by_hand=lambda item: parking_member(item, slugs))
+    mapper, items = _decoded("gent/parking/garages.yaml", garages(_city(), NOON))
+    made = [_member(mapper, item, {}) for item in items]
+    slugs = {item.value["id"]: member.id.split("/")[_SLUG_AT] for item, member in zip(items, made, strict=True)}
+    return Records(
+        mapper=mapper,
+        items=items,
+        tables={},
+        by_hand=garage,
+        given=tuple(
+            (item.value, member.id, stamp(member.observed_at)) for item, member in zip(items, made, strict=True)
+        ),
+        with_times=lambda item: garage_with_times(item, slugs),
+    )
 
 
 def traffic() -> Records:
@@ -66,7 +89,21 @@ def traffic() -> Records:
         body=configuration.render(),
     )
     tables = {"lane": build_table(heard, mapper.source.lookups["lane"])}
-    return Records(mapper=mapper, items=items, tables=tables, by_hand=traffic_member)
+    return Records(
+        mapper=mapper,
+        items=items,
+        tables=tables,
+        by_hand=lane,
+        given=tuple((item.value, *_times(_member(mapper, item, tables))) for item in items),
+        with_times=lane_with_times,
+    )
+
+
+def _times(member: Member) -> tuple[str, str, str]:
+    """Return the times of a lane's minute as `by_hand.lane` takes them."""
+    said = orjson.loads(member.body)
+    observed = f"{said['observedAt']} {member.id.rpartition('/')[2]}"
+    return observed, said["phenomenonTime"]["end"]["at"], said["resultTime"]
 
 
 def _city() -> City:
@@ -80,7 +117,5 @@ def _decoded(pilot: str, document: Document) -> tuple[Mapper, tuple[Item, ...]]:
     return mapper, tuple(item for item in found if isinstance(item, Item))
 
 
-def _slug(mapper: Mapper, item: Item) -> str:
-    """Return the short name of an entity: the third part of `gent-parking/members/NAME/TIME`."""
-    facts = mapper.facts(item.value, item.root, {}, received=NOON)
-    return mapper.member(facts, received=NOON).id.split("/")[_SLUG_AT]
+def _member(mapper: Mapper, item: Item, tables: Tables) -> Member:
+    return mapper.member(mapper.facts(item.value, item.root, tables, NOON), received=NOON)

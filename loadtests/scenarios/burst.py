@@ -109,7 +109,6 @@ class _Storm:
         self, name: str, rate: float, seconds: float, ends: Callable[[float, int], bool] = lambda _seconds, _lag: False
     ) -> Phase:
         """Publish at a rate for so long, or until a look says that it ends."""
-        self._found.tell(f"{name}: {rate:,.0f}/s")
         publisher = self._run.publisher
         items = max(1, round(rate / POLLS / _SOURCES))
         publisher.prepare(_SOURCES, items)
@@ -119,6 +118,7 @@ class _Storm:
             await self._run.look()
             passed, lag = time.perf_counter() - clock, publisher.items - self._run.committed
             worst = max(worst, lag)
+            self._found.tell(f"{name}: {rate:,.0f}/s, {lag:,} not yet committed")
             if ends(passed, lag):
                 break
         return Phase(name=name, began=began, ended=datetime.now(UTC), worst=worst)
