@@ -20,7 +20,7 @@ from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_kept, make_ready, mutable, pack
 from ldes_server.searches import Search, search_of
-from ldes_server.shown import Shown
+from ldes_server.shown import Edition, Shown
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from ldes_server.together import Together
 from streams.metrics import PAGE_SECONDS
@@ -102,6 +102,8 @@ class Shelf:
         self._gone: dict[str, int] = {}
         self.current = Current()
         self.shown = Shown()
+        # Told of a stream that changed while a page of it was made.
+        self.late: Callable[[str], None] = lambda _: None
         self._heads_read: Together[Head] = Together()
         self._made: Together[Ready | Missing] = Together()
 
@@ -130,13 +132,15 @@ class Shelf:
             self.cache.put(path, variant, ready)
 
     def show(self, stream: str, page_id: PageId, variant: Variant, ready: Ready, *, head: Head) -> Ready:
-        """Put an answer that may change where the fast lane finds it, while `head` is sure to be how far the stream is."""
-        known = self._heads.get(stream)
-        if known is not None and _version(known.head) == _version(head):
-            self.shown.put(stream, page_id, variant, ready, until=known.read_at + HEAD_MAX_AGE.total_seconds())
+        """Put an answer that shows the stream as of `head` where the fast lane finds it, for as long as that is right."""
+        known, version = self._heads.get(stream), _version(head)
+        if known is not None and _version(known.head) == version:
+            until = known.read_at + HEAD_MAX_AGE.total_seconds()
         else:
-            # Nobody who got this answer must get an older one afterwards.
-            self.shown.forget(stream, page_id, variant)
+            # It changed while this was made: no worse than what is shown while the next version is made.
+            until = self._clock() + SHOWN_STALE.total_seconds()
+            self.late(stream)
+        self.shown.put(stream, page_id, variant, Edition(ready, version, until))
         return ready
 
     async def head(self, stream: str, *, fresh: bool = False) -> Head:
