@@ -47,8 +47,8 @@ check: .venv/dev.stamp ## lint, types, layering, sizes
 bench: .venv/dev.stamp ## print the ratios of docs/performance.md
 	@$(BIN)/python -m pytest -m benchmark -p no:randomly -s tests/benchmarks
 
-load: .venv/dev.stamp ## run every load scenario, ten minutes at most, and write the report: make load LONG=1 OUT=/some/folder
-	@$(BIN)/python -m loadtests run all $(if $(LONG),--long,--short) $(if $(SMOKE),--smoke) $(if $(OUT),--out $(OUT))
+load: .venv/dev.stamp ## run every load scenario, ten minutes at most, and write the report: make load LONG=1 ONLY="write burst"
+	@$(BIN)/python -m loadtests run $(or $(ONLY),all) $(if $(LONG),--long,--short) $(if $(SMOKE),--smoke) $(if $(OUT),--out $(OUT))
 
 docs: .venv/dev.stamp ## write the generated pages of docs/reference again
 	@$(BIN)/python -m smartflanders.reference

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import orjson
 
@@ -45,7 +46,7 @@ class Batch:
         """Add a member; it says what it does to its entity where the source wants that."""
         if self.mapper.source.publish.operations:
             body = b'%s,"%s":"%s"}' % (member.body[:-1], OPERATION_KEY.encode(), operation.value.encode())
-            member = replace(member, body=body)
+            member = member._replace(body=body)
         self.members.append(member)
 
     def reject(self, offset: int, path: str, problem: Break) -> None:
@@ -62,8 +63,9 @@ class Batch:
         )
 
 
+@lru_cache(maxsize=4096)
 def in_milliseconds(moment: datetime) -> int:
-    """Return a time as memories have it."""
+    """Return a time as memories have it; remembered, because the items of a payload share a few."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
@@ -73,27 +75,30 @@ def _moment(milliseconds: int) -> datetime:
 
 def remember(facts: Facts, batch: Batch, received: datetime) -> None:
     """Decide what an item is to its entity, publish it if it is news, and remember it."""
-    mapper, observed = batch.mapper, in_milliseconds(facts.observed_at)
-    last = batch.seen.get(facts.key)
-    if last is None or observed > last.observed:
-        published = NEVER if last is None else last.published
-        if last is None or _is_news(facts, observed, last, mapper.source.publish):
-            batch.publish(mapper.member(facts, received=received), _operation(last))
+    key, observed_at, _, _, digest, _ = facts
+    observed, last = in_milliseconds(observed_at), batch.seen.get(key)
+    if last is None:
+        batch.publish(batch.mapper.member(facts, received=received), Operation.CREATE)
+        batch.seen[key] = Seen(observed, digest, observed, False)
+    elif observed > last.observed:
+        published = last.published
+        if _is_news(facts, observed, last, batch.mapper.source.publish):
+            batch.publish(batch.mapper.member(facts, received=received), _operation(last))
             published = observed
-        batch.seen[facts.key] = Seen(observed, facts.digest, published, revised=False)
+        batch.seen[key] = Seen(observed, digest, published, False)
     elif last.deleted and batch.snapshot is not None:
         # Back with an old time, or a word from before the deletion: the end of the payload tells (`close`).
         batch.snapshot.back.append((facts, received))
     elif observed == last.observed:
-        if facts.digest != last.digest:
-            batch.seen[facts.key] = _revise(facts, last, batch, received)
+        if digest != last.digest:
+            batch.seen[key] = _revise(facts, last, batch, received)
     else:
         _late(facts, last, batch, received)
 
 
-def _operation(last: Seen | None) -> Operation:
+def _operation(last: Seen) -> Operation:
     """Return what a new version of an entity does to it: what is not there, or not any more, is created (LDES-56)."""
-    there = last is not None and not last.deleted and last.published != NEVER
+    there = not last.deleted and last.published != NEVER
     return Operation.UPDATE if there else Operation.CREATE
 
 
@@ -195,7 +200,7 @@ def _tie(batch: Batch, transaction: str, start: int) -> None:
         return
     for place in places:
         closes = place == places[-1]
-        batch.members[place] = replace(batch.members[place], transaction=transaction, closes=closes)
+        batch.members[place] = batch.members[place]._replace(transaction=transaction, closes=closes)
 
 
 def fault(error: Exception, excerpt: bytes) -> Break:

@@ -26,7 +26,16 @@ class SampleReport:
     members: Sequence[Member]
     rejections: Sequence[Rejection]
     unchanged: int
-    source_code: str
+
+
+def source_code(source: Source, model: Model) -> str:
+    """Return the Python that a source file becomes, for people.
+
+    Raises:
+        ConfigError: the source does not fit the model.
+
+    """
+    return compile_mapping(source, model, base_url=EXAMPLE_URL).source_code
 
 
 def check_sample(
@@ -54,5 +63,4 @@ def check_sample(
         members=outcome.members,
         rejections=outcome.rejections,
         unchanged=outcome.unchanged,
-        source_code=mapper.source_code,
     )

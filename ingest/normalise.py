@@ -104,12 +104,13 @@ def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
     payload = None
     try:
         payload = Payload.from_record(entry.record)
+        received = payload.received_at
         for found in decode(payload.body, payload.media_type, mapper.wanted):
             items += 1
             if isinstance(found, Break):
                 _break(batch, entry.offset, found)
             else:
-                _item(found, batch, tables, entry=entry, received=payload.received_at)
+                _item(found, batch, tables, entry.offset, received)
     except Exception as error:  # noqa: BLE001 - whatever a decoder did not foresee is kept for replay, not lost
         _break(batch, entry.offset, fault(error, entry.record.value[:EXCERPT]))
         items += 1
@@ -124,31 +125,31 @@ def _break(batch: Batch, offset: int, problem: Break) -> None:
         batch.snapshot.broken = True
 
 
-def _item(item: Item, batch: Batch, tables: Tables, *, entry: Entry, received: datetime) -> None:
+def _item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
     mapper, snapshot = batch.mapper, batch.snapshot
     try:
         if mapper.gone is not None and mapper.gone(item.value):
             key, observed_at = mapper.locate(item.value, item.root, tables, received)
-            _see(snapshot, key, observed_at, received)
             if snapshot is not None:
+                _see(snapshot, key, observed_at, received)
                 remove(key, observed_at, batch, received)
             return
-        facts = mapper.facts(item.value, item.root, tables, received=received)
-        _see(snapshot, facts.key, facts.observed_at, received)
+        facts = mapper.facts(item.value, item.root, tables, received)
+        if snapshot is not None:
+            _see(snapshot, facts.key, facts.observed_at, received)
         batch.take(facts, batch, received)
     except Refused as refused:
         problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
-        batch.reject(entry.offset, item.below(refused.path), problem)
+        batch.reject(offset, item.below(refused.path), problem)
         _see_refused(item, batch, tables, received)
     except Exception as error:  # noqa: BLE001 - one bad mapping must not cost the other items
-        batch.reject(entry.offset, item.path, fault(error, _excerpt(item.value)))
+        batch.reject(offset, item.path, fault(error, _excerpt(item.value)))
         _see_refused(item, batch, tables, received)
 
 
-def _see(snapshot: Snapshot | None, key: str, observed_at: datetime, received: datetime) -> None:
-    if snapshot is not None:
-        # A clock that runs ahead must not make all later payloads look old.
-        snapshot.saw(key, in_milliseconds(min(observed_at, received)))
+def _see(snapshot: Snapshot, key: str, observed_at: datetime, received: datetime) -> None:
+    # A clock that runs ahead must not make all later payloads look old.
+    snapshot.saw(key, in_milliseconds(min(observed_at, received)))
 
 
 def _see_refused(item: Item, batch: Batch, tables: Tables, received: datetime) -> None:

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
-from ingest.conversions import Refused, Spot, unit_factor, zone_of
-from ingest.identity import entity_iri
-from ingest.paths import Path, dig, dig_json, expression, many
+from ingest.conversions import Refused, Spot
+from ingest.converting import Code, Converting
+from ingest.paths import Path, Step, dig, dig_json, expression, many, parse_path
+from ingest.remembering import Entities, Remembered
+from ingest.source import Lookup
 from streams.record import Reason
 from vocab.model import Field, Kind
 
-_CONVERT: Mapping[Kind, str] = {
-    Kind.INTEGER: "integer",
-    Kind.DOUBLE: "double",
-    Kind.BOOLEAN: "boolean",
-    Kind.STRING: "text",
-    Kind.TEXT: "text",
-    Kind.IRI: "iri",
-    Kind.DATETIME: "moment",
-}
+# One object, because rows are compared as objects.
+_NOTHING: Mapping[str, Any] = {}
 _TESTS = {"above": ">", "below": "<", "equals": "==", "not": "!="}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
-    """Lines of a function in the making, and the values its names stand for."""
-
-    space: dict[str, Any] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, depth: int, *lines: str) -> None:
-        """Append lines, indented."""
-        self.lines.extend("    " * depth + line for line in lines)
-
-
-def first(absent: tuple[Any, ...], *values: Any) -> Any:
-    """Return the first value that counts as present."""
-    return next((value for value in values if value not in absent), None)
+# Kinds of values that seldom change from one item of an entity to the next: its name, its place, what it is.
+_SELDOM = (Kind.STRING, Kind.TEXT, Kind.IRI, Kind.CODE, Kind.POINT)
 
 
 def row(tables: Mapping[str, Mapping[str, Any]], spot: Spot, key: Any) -> Any:
@@ -55,7 +33,7 @@ def row(tables: Mapping[str, Mapping[str, Any]], spot: Spot, key: Any) -> Any:
 
 def row_or_nothing(tables: Mapping[str, Mapping[str, Any]], spot: Spot, key: Any) -> Any:
     """Find the row of a looked-up document that may lack it."""
-    return tables.get(spot.name, {}).get(str(key), {})
+    return tables.get(spot.name, _NOTHING).get(str(key), _NOTHING)
 
 
 def object_of(item: Any, path: str) -> dict[str, Any]:
@@ -65,155 +43,186 @@ def object_of(item: Any, path: str) -> dict[str, Any]:
     return item
 
 
+def rows(said: Sequence[str]) -> str:
+    """Write a tuple of what was written, as `repr` does."""
+    return f"({said[0]},)" if len(said) == 1 else f"({', '.join(said)})"
+
+
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
-    names: tuple[str, ...] = (
-        "integer",
-        "double",
-        "boolean",
-        "text",
-        "iri",
-        "code",
-        "moment",
-        "missing",
-        "joined",
-        "place",
-        "projected",
-    )
-    names += ("matched", "check_observed")
-    space: dict[str, Any] = {name: getattr(conversions, name) for name in names}
-    own: Sequence[Callable[..., Any]] = (first, row, row_or_nothing, object_of, dig, dig_json, many)
-    space.update({function.__name__: function for function in own})
-    return space
+    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, many, rows)
+    from_conversions = {name: getattr(conversions, name) for name in ("joined", "matched", "check_observed")}
+    times = {"EARLIEST": conversions.EARLIEST, "AHEAD": conversions.AHEAD, "Remembered": Remembered}
+    return {function.__name__: function for function in own} | from_conversions | times | {"entities": Entities()}
+
+
+def seldom(bind: Mapping[str, Bound], fields: Mapping[str, Field]) -> list[str]:
+    """List the names besides `entity` that are constant of an entity as long as certain raw values are."""
+    found: dict[str, None] = {}
+    for binding in ordered({name: it for name, it in bind.items() if isinstance(it, Binding)}):
+        if binding.name in ("entity", "observed_at"):
+            continue
+        is_seldom = binding.constant is not None or fields[binding.name].kind in _SELDOM
+        if is_seldom and all(condition.name in found for condition in binding.when):
+            found[binding.name] = None
+    return list(found)
 
 
 class Reading:
-    """Writes `read(item, root, tables, received)` for one source, binding by binding."""
+    """Writes functions of `(item, root, tables, received)` that read bindings of one source."""
 
-    def __init__(self, code: Code, fields: Mapping[str, Field], *, base_url: str) -> None:
+    def __init__(self, code: Code, fields: Mapping[str, Field], converting: Converting) -> None:
         self._code = code
         self._fields = fields
-        self._base_url = base_url
+        self._converting = converting
+        self._inner: dict[tuple[str, tuple[Step, ...]], str] = {}
 
-    def bind(self, bound: Mapping[str, Bound], *, depth: int) -> None:
-        """Write the code of every binding, names before the conditions that use them, then the groups."""
-        plain = {name: found for name, found in bound.items() if isinstance(found, Binding)}
-        for binding in _ordered(plain):
-            self._binding(binding, variable="item", depth=depth)
-        for found in bound.values():
-            if isinstance(found, Group):
-                self._group(found, depth=depth)
+    def begin(self, name: str, lookups: Iterable[Lookup]) -> None:
+        """Write the head of a function: what it is given, and the rows of other documents."""
+        self._inner.clear()
+        self._code.add(0, f"def {name}(item, root, tables, received):")
+        self._code.add(1, "if type(item) is not dict:", '    object_of(item, "")')
+        for lookup in lookups:
+            self._code.space[f"{lookup.name}_lookup"] = Spot(name=lookup.name, path=lookup.by)
+            find = "row" if lookup.required else "row_or_nothing"
+            key = expression(parse_path(lookup.by), "item")
+            self._code.add(1, f"{lookup.name}_row = {find}(tables, {lookup.name}_lookup, {key})")
 
-    def _group(self, group: Group, *, depth: int) -> None:
-        add = self._code.add
-        add(depth, f"v_{group.name} = []", f"for element in many(item, {group.each.before!r}):")
-        after = f"dig(element, {group.each.after!r})" if group.each.after else "element"
-        add(depth + 1, f"part = object_of({after}, {group.each.text!r})")
-        for binding in _ordered(group.bind):
-            self._binding(binding, variable="part", depth=depth + 1, prefix=f"{group.each.text}.")
-        row = ", ".join(f"v_{name}" for name in group.bind)
-        add(depth + 1, f"v_{group.name}.append(({row},))")
-        add(depth, f"v_{group.name} = tuple(v_{group.name})")
+    def raw(self, binding: Binding, variable: str, *, depth: int) -> list[str]:
+        """Write the statements that take the raw values of a binding; return the names they have then."""
+        name, add = binding.name, self._code.add
+        base = f"{binding.lookup}_row" if binding.lookup else variable
+        if binding.constant is not None:
+            return []
+        if binding.split is not None:
+            date, time = (self._path(path, binding, base, depth) for path in binding.split)
+            add(depth, f"r_{name} = joined({date}, {time})")
+            return [f"r_{name}"]
+        if binding.place is not None:
+            for target, paths in zip((f"r_{name}", f"r2_{name}"), binding.place, strict=True):
+                self._first(target, paths, binding, base, depth)
+            return [f"r_{name}", f"r2_{name}"]
+        self._first(f"r_{name}", binding.paths, binding, base, depth)
+        if binding.match:
+            add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
+        return [f"r_{name}"]
 
-    def _binding(self, binding: Binding, *, variable: str, depth: int, prefix: str = "") -> None:
-        field, name, add = self._fields[binding.name], binding.name, self._code.add
-        self._code.space[f"{name}_spot"] = self._spot(binding, field, prefix)
-        if binding.when:
-            tests = [f"v_{it.name} is not None and v_{it.name} {_TESTS[it.test]} {it.value!r}" for it in binding.when]
-            add(depth, f"if {' and '.join(tests)}:")
-            self._value(binding, field, variable=variable, depth=depth + 1)
-            add(depth, "else:", f"    v_{name} = None")
-        else:
-            self._value(binding, field, variable=variable, depth=depth)
-        if field.required and (binding.when or binding.codes or binding.otherwise_absent or field.kind is Kind.POINT):
+    def _first(self, target: str, paths: Sequence[Path], binding: Binding, base: str, depth: int) -> None:
+        found = [self._path(path, binding, base, depth) for path in paths]
+        self._code.add(depth, f"{target} = {found[0]}")
+        if len(found) > 1:
+            # Most are real numbers, which a search among the absent values takes long to tell from texts.
+            real = any(isinstance(it, int | float) for it in binding.sentinels)
+            test = "" if real else f"type({target}) is not float and "
+            self._code.add(depth, f"if {test}{target} in {binding.name}_absent:")
+            self._code.add(depth + 1, f"{target} = first({binding.name}_absent, {', '.join(found[1:])})")
+
+    def _path(self, path: Path, binding: Binding, base: str, depth: int) -> str:
+        """Write the expression that takes a value; an object that several paths go through is taken once."""
+        if binding.json or binding.lookup or len(path.steps) == 1 or not all(isinstance(it, str) for it in path.steps):
+            return expression(path, base, json=binding.json)
+        inner = self._object("root" if path.root else base, path.steps[:-1], depth)
+        return f"{inner}.get({path.steps[-1]!r}) if type({inner}) is dict else None"
+
+    def _object(self, base: str, steps: tuple[Step, ...], depth: int) -> str:
+        if (base, steps) not in self._inner:
+            outer = self._object(base, steps[:-1], depth) if len(steps) > 1 else base
+            only = f" if type({outer}) is dict else None" if len(steps) > 1 else ""
+            name = f"o{len(self._inner) + 1}"
+            self._code.add(depth, f"{name} = {outer}.get({steps[-1]!r}){only}")
+            self._inner[base, steps] = name
+        return self._inner[base, steps]
+
+    def value(self, binding: Binding, *, depth: int) -> None:
+        """Write the statements that turn raw values into the value, under the conditions of the binding."""
+        name, add = binding.name, self._code.add
+        if not binding.when:
+            self._converting.value(binding, depth=depth)
+            return
+        tests = [f"v_{it.name} is not None and v_{it.name} {_TESTS[it.test]} {it.value!r}" for it in binding.when]
+        add(depth, f"if {' and '.join(tests)}:")
+        self._converting.value(binding, depth=depth + 1)
+        add(depth, "else:", f"    v_{name} = None")
+        if self._fields[name].required:
             add(depth, f"if v_{name} is None:", f"    missing({name}_spot)")
 
-    def _value(self, binding: Binding, field: Field, *, variable: str, depth: int) -> None:
-        name, add, space = binding.name, self._code.add, self._code.space
-        if binding.constant is not None:
-            space[f"{name}_constant"] = self._constant(binding, field)
-            add(depth, f"v_{name} = {name}_constant")
-            return
-        base = f"{binding.lookup}_row" if binding.lookup else variable
-        if binding.place is not None:
-            self._place(binding, base, depth)
-            return
-        space[f"{name}_absent"] = (None, "", *binding.sentinels)
-        add(depth, f"raw = {self._raw(binding, base)}", f"if raw in {name}_absent:")
-        add(depth + 1, f"missing({name}_spot)" if field.required else f"v_{name} = None")
-        add(depth, "else:", f"    v_{name} = {self._converted(binding, field)}")
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Write a block whose objects are not there behind it."""
+        before = dict(self._inner)
+        yield
+        self._inner = before
 
-    def _raw(self, binding: Binding, base: str) -> str:
-        if binding.split is not None:
-            date, time = (expression(path, base, json=binding.json) for path in binding.split)
-            return f"joined({date}, {time})"
-        found = self._first(binding.paths, binding, base)
-        if binding.match:
-            self._code.space[f"{binding.name}_pattern"] = re.compile(binding.match)
-            return f"matched({found}, {binding.name}_pattern)"
-        return found
-
-    def _first(self, paths: Sequence[Path], binding: Binding, base: str) -> str:
-        found = [expression(path, base, json=binding.json) for path in paths]
-        return found[0] if len(found) == 1 else f"first({binding.name}_absent, {', '.join(found)})"
-
-    def _place(self, binding: Binding, base: str, depth: int) -> None:
-        assert binding.place is not None
-        name = binding.name
-        self._code.space[f"{name}_absent"] = (None, "", *binding.sentinels)
-        left, right = (self._first(paths, binding, base) for paths in binding.place)
-        if binding.crs is None:
-            call = f"place(raw_x, raw_y, {name}_spot)"
-        else:
-            self._code.space[f"{name}_crs"] = conversions.transformer(binding.crs)
-            call = f"projected(raw_x, raw_y, {name}_spot, {name}_crs)"
-        self._code.add(
-            depth, f"raw_x, raw_y = {left}, {right}", f"if raw_x in {name}_absent or raw_y in {name}_absent:"
-        )
-        self._code.add(depth, f"    v_{name} = None", "else:", f"    v_{name} = {call}")
-
-    def _converted(self, binding: Binding, field: Field) -> str:
-        name = binding.name
-        if field.kind is Kind.CODE or binding.codes:
-            codes = binding.codes or {code: code for code in field.codes}
-            self._code.space[f"{name}_codes"] = codes
-            found = f"code(raw, {name}_spot, {name}_codes)"
-            if binding.otherwise_absent:
-                found = f"{name}_codes.get(text(raw, {name}_spot))"
-            if field.kind is Kind.CODE:
-                return found
-            mapped = f"{_CONVERT[field.kind]}(mapped, {name}_spot)"
-            return f"{mapped} if (mapped := {found}) is not None else None"
-        if binding.entity_of:
-            self._code.space[f"{name}_iri"] = partial(entity_iri, base_url=self._base_url, stream=binding.entity_of)
-            return f"{name}_iri(text(raw, {name}_spot))"
-        return f"{_CONVERT[field.kind]}(raw, {name}_spot)"
-
-    def _constant(self, binding: Binding, field: Field) -> Any:
-        spot: Spot = self._code.space[f"{binding.name}_spot"]
-        if binding.codes:
-            return binding.codes.get(str(binding.constant))
-        if binding.entity_of:
-            return entity_iri(str(binding.constant), base_url=self._base_url, stream=binding.entity_of)
-        if field.kind is Kind.CODE:
-            return binding.constant
-        return getattr(conversions, _CONVERT[field.kind])(binding.constant, spot)
-
-    def _spot(self, binding: Binding, field: Field, prefix: str) -> Spot:
-        return Spot(
-            name=binding.name,
-            path=prefix + binding.where,
-            minimum=field.minimum,
-            maximum=field.maximum,
-            factor=(unit_factor(binding.unit, field.unit) if binding.unit and field.unit else None) or 1.0,
-            comma=binding.comma,
-            zone=zone_of(binding.zone) if binding.zone else None,
-            epoch=binding.epoch,
-            plus=binding.plus,
-        )
+    def text(self, name: str, *, depth: int) -> None:
+        """Make a number the text that both its digest and its member hold; so it is written once."""
+        if name in self._fields and self._fields[name].kind is Kind.DOUBLE:
+            self._code.add(depth, f"v_{name} = None if v_{name} is None else repr(v_{name})")
 
 
-def _ordered(bind: Mapping[str, Binding]) -> list[Binding]:
+class Groups:
+    """Writes the functions that make a row of each element of a group, and the loops that call them."""
+
+    def __init__(self, code: Code, reading: Reading, *, quick: bool) -> None:
+        self._code = code
+        self._reading = reading
+        self._quick = quick
+
+    def define(self, group: Group) -> None:
+        """Write `<group>_made`: from raw values to the row and what it says."""
+        add, given = self._code.add, [*_raws(group), *(f"v_{name}" for name in _outer(group))]
+        add(0, f"def {group.name}_made(given):", f"    {written_tuple(given)} = given")
+        for binding in ordered(group.bind):
+            self._reading.value(binding, depth=1)
+        row = written_tuple([f"v_{name}" for name in group.bind])
+        add(1, f"said = repr({row})")
+        for name in group.bind:
+            self._reading.text(name, depth=1)
+        add(1, f"return {row}, said")
+        if self._is_remembered(group):
+            add(0, f"{group.name}_of = Remembered({group.name}_made)")
+        add(0, "", "")
+
+    def loop(self, group: Group, *, depth: int) -> None:
+        """Write the loop over the elements, which gives `v_<group>`, their rows, and `said_<group>`."""
+        add, name = self._code.add, group.name
+        add(depth, f"v_{name}, said_{name} = [], []", f"for element in many(item, {group.each.before!r}):")
+        after = f"dig(element, {group.each.after!r})" if group.each.after else "element"
+        add(depth + 1, f"part = {after}", "if type(part) is not dict:", f"    object_of(part, {group.each.text!r})")
+        with self._reading.apart():
+            for binding in ordered(group.bind):
+                self._reading.raw(binding, "part", depth=depth + 1)
+        raws = _raws(group)
+        given = written_tuple([*raws, *(f"v_{name}" for name in _outer(group))])
+        found = f"{name}_made({given})"
+        if self._is_remembered(group):
+            tests = " and ".join(f"type({raw}) is str" for raw in raws)
+            found = f"{name}_of[{given}] if {tests} else {found}"
+        add(depth + 1, f"made, said = {found}", f"v_{name}.append(made)", f"said_{name}.append(said)")
+
+    def _is_remembered(self, group: Group) -> bool:
+        return self._quick and not _outer(group) and bool(_raws(group))
+
+
+def _raws(group: Group) -> list[str]:
+    names: list[str] = []
+    for binding in ordered(group.bind):
+        if binding.constant is None:
+            names += [f"r_{binding.name}", *([f"r2_{binding.name}"] if binding.place is not None else [])]
+    return names
+
+
+def _outer(group: Group) -> list[str]:
+    """List the names outside a group that its conditions ask for."""
+    asked = {condition.name for binding in group.bind.values() for condition in binding.when}
+    return sorted(asked - set(group.bind))
+
+
+def written_tuple(expressions: Sequence[str]) -> str:
+    """Write the expression of a tuple."""
+    return f"({', '.join(expressions)}{',' if len(expressions) == 1 else ''})"
+
+
+def ordered(bind: Mapping[str, Binding]) -> list[Binding]:
     """Sort bindings so that a name comes before the conditions that use it; circles were refused before."""
     done: dict[str, Binding] = {}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import quoted, segment, stamp
-from ingest.reading import Code
+from ingest.converting import Code
 from vocab.model import Field, Kind
 
 _SLOT = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -21,7 +21,7 @@ NEVER = "False"
 _BUILTIN = ("member", "entity", "observed_at", "received_at", "publisher", "licence", "revision_of")
 _WRITTEN: Mapping[Kind, str] = {
     Kind.INTEGER: "{%s}",
-    Kind.DOUBLE: "{%s!r}",
+    Kind.DOUBLE: "{%s}",
     Kind.BOOLEAN: '{"true" if %s else "false"}',
     Kind.STRING: "{quoted(%s)}",
     Kind.DATETIME: '"{stamp(%s)}"',
@@ -67,12 +67,12 @@ class Writing:
         self._places: Counter[str] = Counter()
 
     def member(self, template: Mapping[str, Any], *, depth: int) -> None:
-        """Write the statements that return the member for a template."""
+        """Write the statements that make the `body` of a member for a template."""
         self._places = Counter(name for found in _objects(template) for name in found)
         pieces = [self._entry(key, value, depth) for key, value in template.items()]
         body = "".join(piece.text for piece in pieces)
         # The first key of a template is @id: unconditional, so its comma can go here and now.
-        self._code.add(depth, f"return f'{{{{{body[1:]}}}}}'")
+        self._code.add(depth, f"body = f'{{{{{body[1:]}}}}}'")
 
     def _variable(self) -> str:
         self._count += 1

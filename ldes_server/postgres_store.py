@@ -164,6 +164,14 @@ class PostgresStore:
         row = await self.database.row("kept", stream, page_id.place, page_id.level, page_id.index, form, self._base_url)
         return None if row is None else bytes(row["body"])
 
+    async def kept_from(self, stream: str, page_id: PageId, form: str, count: int) -> Mapping[int, bytes]:
+        """Return the bodies kept of this final page and of the `count` - 1 behind it at its level, by their index."""
+        if page_id.level > _SMALLINT or page_id.index > _BIGINT - count:
+            return {}
+        place = (page_id.place, page_id.level, page_id.index, page_id.index + count)
+        rows = await self.database.rows("kept_from", stream, *place, form, self._base_url)
+        return {row["index"]: row["body"] for row in rows}
+
     async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
         """Keep a final page's body for ever and return the one kept: the first one to arrive wins."""
         key = (page_id.place, page_id.level, page_id.index, form, self._base_url)

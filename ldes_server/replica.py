@@ -82,6 +82,10 @@ class ReplicaStore:
         """Return the body that the replica has kept; what only the primary has comes out of `keep`."""
         return await self._replica.kept(stream, page_id, form)
 
+    async def kept_from(self, stream: str, page_id: PageId, form: str, count: int) -> Mapping[int, bytes]:
+        """Return the bodies that the replica has kept of a page and those behind it."""
+        return await self._replica.kept_from(stream, page_id, form, count)
+
     async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
         """Keep a body at the primary and return the one kept there."""
         return await self._primary.keep(stream, page_id, form, body)

@@ -108,9 +108,14 @@ def pack(body: bytes) -> bytes:
     return _gzip(body) if len(body) >= _GZIP_FROM else body
 
 
+def is_packed(kept: bytes) -> bool:
+    """Whether a final body is kept compressed."""
+    return kept.startswith(_GZIP_MARK)
+
+
 def make_kept(kept: bytes, variant: Variant, *, extra: Headers = ()) -> Ready:
     """Make the answer for a final body as it is kept: by `pack`, or plain by a release that did not know it."""
-    if not kept.startswith(_GZIP_MARK):
+    if not is_packed(kept):
         return make_ready(kept, variant, cache_control=FOR_EVER, extra=extra)
     payload = kept if variant.gzip else gzip.decompress(kept)
     return _ready(kept, payload, variant, squeezed=variant.gzip, headers=((b"cache-control", FOR_EVER.encode()), extra))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from ldes_server.ahead import Ahead
 from ldes_server.current import Current
 from ldes_server.fragmentations.kept import BUCKET
 from ldes_server.hypermedia import describe
@@ -18,11 +19,22 @@ from ldes_server.log_view import VIEW, LogView
 from ldes_server.model import Head, Page, PageId, Published, Stream, ViewState
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
-from ldes_server.responses import FOR_EVER, Ready, ReadyCache, Variant, make_kept, make_ready, mutable, pack
+from ldes_server.responses import (
+    FOR_EVER,
+    Ready,
+    ReadyCache,
+    Variant,
+    is_packed,
+    make_kept,
+    make_ready,
+    mutable,
+    pack,
+)
 from ldes_server.searches import Search, search_of
 from ldes_server.shown import Edition, Shown
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from ldes_server.together import Together
+from ldes_server.turns import Turns
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
@@ -106,6 +118,8 @@ class Shelf:
         self.late: Callable[[str], None] = lambda _: None
         self._heads_read: Together[Head] = Together()
         self._made: Together[Ready | Missing] = Together()
+        self._copies = Turns()
+        self._ahead = Ahead()
 
     def changed(self, stream: str) -> None:
         """Forget how far a stream was, and what was current."""
@@ -157,6 +171,10 @@ class Shelf:
     async def _read_head(self, stream: str, read: Callable[[str], Awaitable[Head]]) -> Head:
         read_at, changes = self._clock(), self._changes[stream]
         head = await read(stream)
+        before = self._heads.get(stream)
+        if before is not None and _version(before.head) != _version(head):
+            # Whoever was answered a page that only the newer head has must not be shown what that head closed.
+            self.shown.drop(stream)
         if self._changes[stream] == changes:
             # Otherwise it may be of before the change that was told meanwhile.
             self._heads[stream] = _Known(head=head, read_at=read_at)
@@ -233,12 +251,7 @@ class Shelf:
         path = page_id.path(stream.name).encode()
         started, form = self._clock(), PAGE_FORMS[variant.media]
         # Only final pages are kept, so one lookup answers them.
-        gone = self.gone(stream.name)
-        body = None if page_id.is_root else await self.store.kept(stream.name, page_id, form.value)
-        if body is not None:
-            PAGE_SECONDS.labels("kept").observe(self._clock() - started)
-            ready = make_kept(body, variant)
-            self.keep_ready(stream.name, path, variant, ready, gone=gone)
+        if not page_id.is_root and (ready := await self._kept(stream.name, page_id, variant)) is not None:
             return ready
         page = await self.store.page(stream, page_id)
         if page is None:
@@ -325,19 +338,42 @@ class Shelf:
     async def _final(
         self, stream: Stream, page_id: PageId, variant: Variant, *, page: Page | None = None
     ) -> Ready | Missing:
-        started, outcome, gone = self._clock(), "kept", self.gone(stream.name)
-        form = PAGE_FORMS[variant.media]
-        body = await self.store.kept(stream.name, page_id, form.value)
-        if body is None:
-            outcome = "rendered"
-            page = page or await self.store.page(stream, page_id)
-            if page is None:
-                return Missing.GONE
-            body = await self._keep(page, form, self.frames[stream.name])
-        PAGE_SECONDS.labels(outcome).observe(self._clock() - started)
+        if (known := await self._kept(stream.name, page_id, variant)) is not None:
+            return known
+        started, gone = self._clock(), self.gone(stream.name)
+        page = page or await self.store.page(stream, page_id)
+        if page is None:
+            return Missing.GONE
+        body = await self._keep(page, PAGE_FORMS[variant.media], self.frames[stream.name])
+        PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         ready = make_kept(body, variant)
         self.keep_ready(stream.name, page_id.path(stream.name).encode(), variant, ready, gone=gone)
         return ready
+
+    async def _kept(self, name: str, page_id: PageId, variant: Variant) -> Ready | None:
+        """Return the answer for a final page that is kept; where a copy goes on, the leaves behind it are made ready too."""
+        if page_id.level != 0 or not variant.gzip:
+            return await self._read_kept(name, page_id, variant, count=1)
+        copied = (name, page_id.place, variant)
+        if not self._ahead.is_near(copied, page_id.index):
+            return await self._read_kept(name, page_id, variant, count=len(self._ahead.span(copied, page_id.index)))
+        async with self._copies.of(copied):
+            # Whoever had the turn before may have made it ready.
+            known = self.cache.get(page_id.path(name).encode(), variant.media, variant.gzip)
+            count = 0 if known else len(self._ahead.span(copied, page_id.index))
+            return known or await self._read_kept(name, page_id, variant, count=count)
+
+    async def _read_kept(self, name: str, page_id: PageId, variant: Variant, *, count: int) -> Ready | None:
+        started, gone, found = self._clock(), self.gone(name), None
+        for index, body in (await self.store.kept_from(name, page_id, PAGE_FORMS[variant.media].value, count)).items():
+            asked = index == page_id.index
+            if asked or is_packed(body):  # to compress what nobody asked for would keep others waiting
+                ready = make_kept(body, variant)
+                self.keep_ready(name, replace(page_id, index=index).path(name).encode(), variant, ready, gone=gone)
+                found = ready if asked else found
+        if found is not None:
+            PAGE_SECONDS.labels("kept").observe(self._clock() - started)
+        return found
 
     async def _keep(self, page: Page, form: Form, frame: Frame) -> bytes:
         # The first body kept wins, so all processes and all later releases answer the same bytes (LDES-59).

@@ -96,6 +96,10 @@ class PageStore(Protocol):
         """Return the body kept for a final page in the form (`jsonld`, `turtle`, `ntriples`), or None."""
         ...
 
+    async def kept_from(self, stream: str, page_id: PageId, form: str, count: int) -> Mapping[int, bytes]:
+        """Return the bodies that are kept of this final page and the `count` - 1 behind it at its level, by their index."""
+        ...
+
     async def keep(self, stream: str, page_id: PageId, form: str, body: bytes) -> bytes:
         """Keep a final page's body for ever and return the one kept: the first one to arrive wins."""
         ...

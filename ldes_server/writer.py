@@ -94,7 +94,7 @@ def _tie(fresh: Sequence[tuple[Entry, Member]], void: frozenset[str]) -> Iterato
     """Let members say what they belong together with: only here it is known which of them is the last new one."""
     words = tied([member.transaction for _, member in fresh], void)
     for (entry, member), word in zip(fresh, words, strict=True):
-        yield entry, replace(member, body=b"%s%s}" % (member.body[:-1], word)) if word else member
+        yield entry, member._replace(body=b"%s%s}" % (member.body[:-1], word)) if word else member
 
 
 def _member(entry: Entry) -> tuple[Member, Mapping[str, Any]] | None:

@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except ValueError as error:
+    except budget.MisfitError as error:
         print(f"the figures do not fit the budget: {error}", file=sys.stderr)
         return 2
     return status

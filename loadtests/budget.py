@@ -40,6 +40,10 @@ class Row:
         return value >= limit if self.bound == "least" else value <= limit
 
 
+class MisfitError(ValueError):
+    """A scenario and the budget do not belong together: a row that there is none of, or figures in another unit."""
+
+
 class Judgement(Enum):
     """What became of a row."""
 
@@ -124,13 +128,13 @@ def judge(
     They come in the order of the budget; a row that two scenarios name has a verdict for each.
 
     Raises:
-        ValueError: a scenario names a row that there is none of, or a figure is in another unit than its row.
+        MisfitError: a scenario names a row that there is none of, or a figure is in another unit than its row.
 
     """
     found = {(outcome.scenario, figure.row): figure for outcome in outcomes for figure in outcome.figures}
     unknown = [f"{scenario}: {row}" for scenario, wanted in named.items() for row in wanted if row not in rows]
     if unknown:
-        raise ValueError(f"no such row of the budget: {', '.join(unknown)}")
+        raise MisfitError(f"no such row of the budget: {', '.join(unknown)}")
     return [
         _verdict(row, scenario, found.get((scenario, row.name)), smoke=smoke)
         for row in rows.values()
@@ -144,7 +148,7 @@ def _verdict(row: Row, scenario: str, figure: Figure | None, *, smoke: bool) -> 
     if figure is None:
         return Verdict(row=row, limit=limit, judgement=Judgement.NOT_MEASURED, scenario=scenario)
     if figure.unit != row.unit:
-        raise ValueError(f"{scenario}: {row.name} is in {figure.unit}, its budget in {row.unit}")
+        raise MisfitError(f"{scenario}: {row.name} is in {figure.unit}, its budget in {row.unit}")
     judgement = Judgement.PASS if row.met(figure.value, smoke=smoke) else Judgement.FAIL
     return Verdict(row=row, limit=limit, judgement=judgement, scenario=scenario, figure=figure)
 

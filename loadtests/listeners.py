@@ -13,7 +13,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -27,14 +26,15 @@ _STAMP = b'"generatedAtTime":"'
 _AT_ONCE = 200
 
 
-@dataclass(slots=True)
 class Heard:
     """What all listeners of a process have heard: seconds from publication to receipt, and what did not follow."""
 
-    late: list[float] = field(default_factory=list)
-    wrong: list[tuple[int, int]] = field(default_factory=list)
-    lost: int = 0
-    stamps: dict[bytes, float] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self.wrong: list[tuple[int, int]] = []
+        self.lost = 0
+        # Members that were published together share a stamp, and everybody hears the same ones.
+        self.stamps: dict[bytes, float] = {}
 
 
 class Ear(asyncio.Protocol):

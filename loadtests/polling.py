@@ -85,7 +85,7 @@ class Pollers:
         self, form: str, phase: str, seconds: float, rate: float, *, expected: Mapping[str, str] | None = None
     ) -> dict[str, str]:
         """Ask for each of some leaves once; return the tags by path, which have to be the `expected` ones."""
-        paths = self._leaves[: max(1, round(rate * seconds))]
+        paths = (list(expected) if expected else self._leaves)[: max(1, round(rate * seconds))]
         tags: dict[str, str] = {}
 
         async def ask(caller: Caller, number: int) -> None:

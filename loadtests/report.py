@@ -55,7 +55,7 @@ def page(results: Results, verdicts: Sequence[Verdict]) -> str:
 
 
 def _budget(verdicts: Sequence[Verdict]) -> str:
-    head = ("Verdict", "Row", "Figure", "Asked", "Spread", "What", "Reference", "Note")
+    head = ("Verdict", "Row", "Figure", "Asked", "Spread", "What", "Reference", "Scenario", "Note")
     table = html_table(head, [_cells(verdict) for verdict in verdicts], kind="budget")
     # Each row gets the colour of its judgement; the word stands in it as well.
     first, *rest = table.split('<tbody role="rowgroup">')
@@ -68,8 +68,9 @@ def _budget(verdicts: Sequence[Verdict]) -> str:
 def _cells(verdict: Verdict) -> tuple[str, ...]:
     figure, row = verdict.figure, verdict.row
     shown = quantity(figure.value, figure.unit) if figure else ""
-    ranged, note = (spread(figure), figure.note) if figure else ("", f"see the notes of {verdict.scenario}")
-    return (verdict.judgement.value, row.name, shown, bound(row, verdict.limit), ranged, row.what, row.reference, note)
+    ranged, note = (spread(figure), figure.note) if figure else ("", "see the notes of the scenario")
+    told = (row.what, row.reference, verdict.scenario, note)
+    return (verdict.judgement.value, row.name, shown, bound(row, verdict.limit), ranged, *told)
 
 
 def _scenario(outcome: Outcome) -> str:

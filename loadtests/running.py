@@ -57,7 +57,7 @@ def write_report(folder: Path, rows: Mapping[str, Row]) -> tuple[Results, list[V
 
     Raises:
         ConfigError: it holds no run, or a damaged one.
-        ValueError: its figures do not fit the budget.
+        MisfitError: its figures do not fit the budget.
 
     """
     found = results.read(folder)

@@ -24,6 +24,10 @@ _READY_WITHIN_SECONDS = 90.0
 _STOP_WITHIN_SECONDS = 15.0
 
 
+class BrokerError(RuntimeError):
+    """Kafka does not start here, for want of Java or of its files, say; the message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What to start: `log` is `postgres`, `kafka` (a broker is started) or `kafka://host:port`.
@@ -38,6 +42,8 @@ class Wish:
 
 class Stand:
     """Database, broker and roles on loopback; a context manager that starts and ends them.
+
+    Entering raises `BrokerError` where a broker is wished for and does not start, else what the database raises.
 
     `base` is the public address of the pages, `dsn` the database's, `folder` that of all files.
     """
@@ -59,7 +65,7 @@ class Stand:
             self.dsn = database.dsn
             stack.callback(self._end)
             if self._log == "kafka":
-                self._log = "kafka://" + self._start("broker", ["-m", "tests.support.broker"], {})
+                self._log = "kafka://" + self._start_broker()
             self._stack = stack.pop_all()
         return self
 
@@ -67,6 +73,12 @@ class Stand:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _start_broker(self) -> str:
+        try:
+            return self._start("broker", ["-m", "tests.support.broker"], {})
+        except RuntimeError as error:
+            raise BrokerError(str(error)) from error
 
     def start_roles(self, pilot: Path, origin: str) -> None:
         """Start serving, then the working roles, each polling five times a second where the file says once."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 _EVERY_SECONDS = 10.0
+# The same phase, told over and over, is drawn anew so often; other words are drawn at once.
+_REDRAW_SECONDS = 0.2
 
 
 class Telling:
@@ -21,7 +23,7 @@ class Telling:
         self._clock = clock
         self._live = self._stream.isatty()
         self._number = 0
-        self._name = ""
+        self._name = self._phase = ""
         self._began = self._said = clock()
 
     def begin(self, name: str) -> None:
@@ -32,8 +34,14 @@ class Telling:
         self._show("begins")
 
     def __call__(self, words: str) -> None:
-        """Say what is done now; without a terminal only when nothing was said for ten seconds."""
-        if self._live or self._clock() - self._said >= _EVERY_SECONDS:
+        """Say what is done now; without a terminal only when nothing was said for ten seconds.
+
+        May be called as often as one likes: words that begin as the last ones, up to a colon, are not drawn at every call.
+        """
+        passed = self._clock() - self._said
+        phase = words.partition(":")[0]
+        if passed >= _EVERY_SECONDS or (self._live and (passed >= _REDRAW_SECONDS or phase != self._phase)):
+            self._phase = phase
             self._show(words)
 
     def end(self, words: str) -> None:

@@ -56,6 +56,7 @@ def budget_table(verdicts: Sequence[Verdict]) -> str:
         (
             verdict.judgement.value.upper(),
             verdict.row.name,
+            verdict.scenario,
             quantity(verdict.figure.value, verdict.figure.unit) if verdict.figure else "",
             bound(verdict.row, verdict.limit),
             spread(verdict.figure) if verdict.figure else "",
@@ -63,7 +64,9 @@ def budget_table(verdicts: Sequence[Verdict]) -> str:
         )
         for verdict in verdicts
     ]
-    return f"{columns(('', 'row', 'figure', 'asked', 'spread', 'what / reference'), rows)}\n{tally(verdicts)}"
+    return (
+        f"{columns(('', 'row', 'scenario', 'figure', 'asked', 'spread', 'what / reference'), rows)}\n{tally(verdicts)}"
+    )
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:

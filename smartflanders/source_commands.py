@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.explain import SampleReport, check_sample
+from ingest.explain import SampleReport, check_sample, source_code
 from ingest.schema import source_schema
 from ingest.source import Source, load_source
 from ldes_server.model import Published
@@ -44,6 +44,7 @@ def add(verbs: Verbs) -> None:
     check.add_argument(
         "--lookup", action="append", default=[], metavar="NAME=PAYLOAD", help="the document of a lookup; repeatable"
     )
+    check.add_argument("--code", action="store_true", help="print the Python that each file becomes")
     check.add_argument("--show", type=int, default=1, metavar="N", help="print N members (default 1)")
     check.set_defaults(run=_check)
     schema = inner.add_parser(
@@ -63,6 +64,10 @@ def _schema(_: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     sources = _load(arguments.file)
+    if arguments.code:
+        for source in sources:
+            print(source_code(source, load_model(source.model)))  # noqa: T201
+        return 0
     if arguments.sample is None:
         for source in sources:
             print(f"{source.name}: fits model {source.model}, feeds stream {source.stream}")  # noqa: T201

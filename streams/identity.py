@@ -37,8 +37,19 @@ def _last_segment(key: str) -> str:
 
 def member_id(stream: str, key: str, observed_at: datetime, *, revision: bytes = b"", deletes: bool = False) -> str:
     """Return the identity of a member: stream, entity, observed time, and the digest of a revision or `deleted`."""
-    suffix = "-deleted" if deletes else f"-{revision.hex()[:8]}" if revision else ""
-    return f"{stream}/members/{slug(key)}/{_compact(observed_at)}{suffix}"
+    return members_of(stream, key) + last_part(observed_at, revision=revision, deletes=deletes)
+
+
+def members_of(stream: str, key: str) -> str:
+    """Return what the identities of all members of an entity begin with; `last_part` comes behind it."""
+    return f"{stream}/members/{slug(key)}/"
+
+
+def last_part(observed_at: datetime, *, revision: bytes = b"", deletes: bool = False) -> str:
+    """Return what tells the members of an entity from each other."""
+    if revision or deletes:
+        return f"{_compact(observed_at)}-{'deleted' if deletes else revision.hex()[:8]}"
+    return _compact(observed_at)
 
 
 def transaction_id(source: str, received_at: datetime, offset: int) -> str:

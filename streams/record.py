@@ -102,6 +102,11 @@ def _aware(name: str, value: datetime) -> None:
         raise ValueError(f"{name} must carry a time zone")
 
 
+def _refuse_unspliceable(name: str, body: bytes) -> None:
+    if not (body.startswith(b'{"@id":"') and body.endswith(b"}")):
+        raise ValueError(f'the body of {name} must be one JSON object that starts with {{"@id":"')
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
     """One answer of a publisher, as received: the content of `raw.<source>`.
@@ -150,42 +155,46 @@ class Payload:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One immutable member of a stream, encoded once.
+class Member(NamedTuple):
+    """One immutable member of a stream, encoded once; checked when it is packed, and when it is unpacked.
 
     `id` identifies the member wherever the platform is reached: the path below its public address
     (`<stream>/members/<feature>/<time>`), or an absolute IRI for members that others minted.
     `entity` is the absolute IRI of the thing this member is a version or an observation of.
+    `observed_at` is timezone-aware.
     `body` is one compact JSON-LD object in its model's own context, without `@context`: it starts with
     `{"@id":"<absolute IRI>"` and ends with `}`, so that a page can splice in what only the log knows.
     Members that belong together have the same `transaction`, in one topic; the last of them `closes` it.
+    A tuple by name, like Record: the normaliser makes forty thousand a second.
     """
 
     id: str
     entity: str
     observed_at: datetime
-    point: Point | None = None
     body: bytes
+    point: Point | None = None
     transaction: str = ""
     closes: bool = False
 
-    def __post_init__(self) -> None:
-        """Refuse a naive time or a body a page could not splice."""
-        _aware("observed_at", self.observed_at)
-        if not (self.body.startswith(b'{"@id":"') and self.body.endswith(b"}")):
-            raise ValueError(f'the body of {self.id} must be one JSON object that starts with {{"@id":"')
-
     def to_record(self) -> Record:
-        """Pack for `members.<stream>`: key = entity, value = body, the rest in headers."""
-        headers = {"id": self.id.encode(), "observed_at": format_time(self.observed_at).encode()}
-        if self.point is not None:
-            headers["point"] = f"{self.point.longitude!r} {self.point.latitude!r}".encode()
-        if self.transaction:
-            headers["transaction"] = self.transaction.encode()
-            if self.closes:
+        """Pack for `members.<stream>`: key = entity, value = body, the rest in headers.
+
+        Raises:
+            ValueError: its time is naive, or its body one that a page could not splice.
+
+        """
+        name, entity, observed_at, body, point, transaction, closes = self
+        if observed_at.tzinfo is None:
+            raise ValueError(f"observed_at of {name} must carry a time zone")
+        _refuse_unspliceable(name, body)
+        headers = {"id": name.encode(), "observed_at": format_time(observed_at).encode()}
+        if point is not None:
+            headers["point"] = f"{point.longitude!r} {point.latitude!r}".encode()
+        if transaction:
+            headers["transaction"] = transaction.encode()
+            if closes:
                 headers["closes"] = b"1"
-        return Record(key=self.entity.encode(), value=self.body, headers=headers)
+        return Record(entity.encode(), body, headers)
 
     @classmethod
     def from_record(cls, record: Record) -> Member:
@@ -199,8 +208,10 @@ class Member:
         if packed := record.headers.get("point"):
             longitude, latitude = packed.decode().split(" ")
             point = Point(longitude=float(longitude), latitude=float(latitude))
+        name = record.headers["id"].decode()
+        _refuse_unspliceable(name, record.value)
         return cls(
-            id=record.headers["id"].decode(),
+            id=name,
             entity=record.key.decode(),
             observed_at=parse_time(record.headers["observed_at"].decode()),
             point=point,

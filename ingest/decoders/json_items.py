@@ -56,7 +56,7 @@ def _items(document: Any, each: Each) -> Iterator[Item]:
     root: Mapping[str, Any] = document if type(document) is dict else {}
     place = ".".join(("$", *each.before)) + "[*]" + "".join(f".{step}" for step in each.after)
     for index, value in enumerate(found):
-        yield Item(value=dig(value, each.after) if each.after else value, root=root, place=place, index=index)
+        yield Item(dig(value, each.after) if each.after else value, root, place, index)
 
 
 def _repaired(text: str, position: int, each: Each) -> Any:

@@ -95,6 +95,13 @@ SELECT body FROM ldes.kept_pages
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
     AND view = $2 AND level = $3 AND index = $4 AND form = $5 AND base_url = $6
 
+-- name: kept_from
+-- The bodies kept for final pages of one level from an index to before another.
+SELECT index, body FROM ldes.kept_pages
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+    AND view = $2 AND level = $3 AND index >= $4 AND index < $5 AND form = $6 AND base_url = $7
+ORDER BY index
+
 -- name: keep
 -- Keep a final page's body unless one is kept.
 INSERT INTO ldes.kept_pages (stream, view, level, index, form, base_url, body)

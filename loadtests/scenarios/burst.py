@@ -67,7 +67,7 @@ class Burst:
         """Run once."""
         found = Gathering(self.name, plan, tell)
         items = plan.count(_ITEMS, _ITEMS, least=_FEW)
-        options = Options(log=plan.log, views=1, sources=_SOURCES, items=items, seconds=plan.phase(5, 15))
+        options = Options(log=plan.log, views=1, sources=_SOURCES, items=items, seconds=plan.phase(4, 15))
         tell("starting")
         async with platform(options, plan.folder, found.timeline) as run:
             tell("what it sustains")
@@ -94,7 +94,7 @@ class _Storm:
     async def run(self) -> None:
         """Run them, drain, and note what they show."""
         with HeadReader(self._run.stand.base, STREAM) as reader:
-            before = await self._phase("before", self._steady, self._length)
+            before = await self._phase("before", self._steady, self._found.plan.phase(5, 60))
             burst = await self._phase("burst", self._steady * FACTOR, self._length)
             watch = Watch(before.worst)
             after = await self._phase("after", self._steady, self._patience, watch)
@@ -109,7 +109,6 @@ class _Storm:
         self, name: str, rate: float, seconds: float, ends: Callable[[float, int], bool] = lambda _seconds, _lag: False
     ) -> Phase:
         """Publish at a rate for so long, or until a look says that it ends."""
-        self._found.tell(f"{name}: {rate:,.0f}/s")
         publisher = self._run.publisher
         items = max(1, round(rate / POLLS / _SOURCES))
         publisher.prepare(_SOURCES, items)
@@ -119,6 +118,7 @@ class _Storm:
             await self._run.look()
             passed, lag = time.perf_counter() - clock, publisher.items - self._run.committed
             worst = max(worst, lag)
+            self._found.tell(f"{name}: {rate:,.0f}/s, {lag:,} not yet committed")
             if ends(passed, lag):
                 break
         return Phase(name=name, began=began, ended=datetime.now(UTC), worst=worst)

@@ -33,7 +33,7 @@ class FanIn:
         """Run once."""
         found = Gathering(self.name, plan, tell)
         sources = plan.count(_SOURCES, _SOURCES, least=_FEW_SOURCES)
-        seconds = plan.phase(20, 120)
+        seconds = plan.phase(15, 120)
         options = Options(log=plan.log, views=1, sources=sources, items=_ITEMS, seconds=seconds, every=CADENCES)
         tell("starting")
         async with platform(options, plan.folder, found.timeline) as run:

@@ -27,3 +27,11 @@ SELECT body FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE 
 -- name: witnessed
 -- What was observed of which entity when, as published.
 SELECT entity, observed_at FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1)
+
+-- name: same
+-- A table like that of the members in everything: columns, indexes and storage.
+CREATE TABLE same (LIKE ldes.members INCLUDING ALL) WITH (toast_tuple_target = 8160)
+
+-- name: batch
+-- Members from a number on, as they are stored.
+SELECT * FROM ldes.members WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence >= $2 ORDER BY sequence

@@ -353,6 +353,20 @@ async def test_the_first_body_kept_stays(opener: Opener) -> None:
             await first.keep("nobody", page_id, "jsonld", b"")
 
 
+async def test_bodies_kept_are_read_in_a_row(store: Store) -> None:
+    """From a page on come those that are kept of its level and form, no others, however far the row goes."""
+    await fill(store, SIZE)
+    for level, index in ((0, 0), (0, 1), (0, 3), (1, 2)):
+        await store.keep("parking", PageId(level=level, index=index), "jsonld", b"%d.%d" % (level, index))
+    await store.keep("parking", PageId(level=0, index=2), "turtle", b"another form")
+    first = PageId(level=0, index=1)
+    assert await store.kept_from("parking", first, "jsonld", 3) == {1: b"0.1", 3: b"0.3"}
+    assert await store.kept_from("parking", first, "jsonld", 1) == {1: b"0.1"}
+    assert await store.kept_from("parking", PageId(level=0, index=2**63 - 2), "jsonld", 16) == {}
+    assert await store.kept_from("parking", PageId(level=2**15, index=0), "jsonld", 16) == {}
+    assert await store.kept_from("nobody", first, "jsonld", 16) == {}
+
+
 async def test_pages_keep_their_geometry(store: Store) -> None:
     """A stream whose pages have one size cannot be opened with another; saying the same again changes nothing."""
     await store.ensure_stream(STREAM)

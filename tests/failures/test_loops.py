@@ -221,12 +221,12 @@ async def test_mapping_throws(database_url: str) -> None:
 
     def throw_on_second(item: Any, *arguments: Any) -> Any:
         seen.append(item)
-        return 1 // 0 if len(seen) % 3 == 2 else mapper.read(item, *arguments)
+        return 1 // 0 if len(seen) % 3 == 2 else mapper.facts(item, *arguments)
 
     async with PostgresLog(database_url) as log, PostgresStore(database_url) as store:
         stop = asyncio.Event()
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-            group.create_task(run_normaliser(SOURCE, replace(mapper, read=throw_on_second), log, stop=stop))
+            group.create_task(run_normaliser(SOURCE, replace(mapper, facts=throw_on_second), log, stop=stop))
             group.create_task(run_writer(STREAM, log, store, stop=stop))
             await log.append(raw_topic(SOURCE.name), [payload.to_record()])
             refused = (await anext(log.read(rejected_topic(SOURCE.name), after=-1)))[0]

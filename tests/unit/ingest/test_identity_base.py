@@ -31,7 +31,5 @@ def test_another_public_address_changes_no_digest() -> None:
         mapper = compile_mapping(source, model, base_url=address)
         tables = {"lane": build_table(payload(miv_configuration(city, NOW).render()), source.lookups["lane"])}
         found = list(decode(miv_data(city, NOW).render(), "application/xml", mapper.wanted))
-        digests |= {
-            mapper.facts(item.value, item.root, tables, received=NOW).digest for item in found if isinstance(item, Item)
-        }
+        digests |= {mapper.facts(item.value, item.root, tables, NOW).digest for item in found if isinstance(item, Item)}
     assert len(digests) == 1

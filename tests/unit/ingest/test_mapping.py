@@ -10,6 +10,7 @@ import pytest
 
 from ingest.explain import check_sample
 from ingest.source import Source
+from smartflanders.cli import main
 from streams.errors import ConfigError
 from streams.record import Payload, Reason
 from tests.unit.ingest.workbench import (
@@ -17,6 +18,7 @@ from tests.unit.ingest.workbench import (
     CONFIGURATION,
     GARAGES,
     PARK_AND_RIDE,
+    PILOTS,
     RECEIVED,
     TRAFFIC,
     changed,
@@ -244,8 +246,30 @@ def test_publishers_text_is_only_ever_text() -> None:
 def test_the_generated_code_is_for_reading() -> None:
     """The code shows the publisher's paths and the model's names."""
     code = mapper_of(pilot(GARAGES)).source_code
-    assert "raw = item.get('availablecapacity')" in code
-    assert "v_free_spaces = integer(raw, free_spaces_spot)" in code
+    assert "r_free_spaces = item.get('availablecapacity')" in code
+    assert "v_free_spaces = free_spaces_from(r_free_spaces)" in code
+
+
+def test_the_code_of_a_source_file_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`source check --code` prints the functions that a file becomes, as they run."""
+    assert main(["source", "check", "--code", str(PILOTS / GARAGES)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.rstrip() == mapper_of(pilot(GARAGES)).source_code.rstrip()
+    compile(printed, "printed", "exec")
+
+
+def test_words_of_a_source_file_are_never_code(tmp_path: Path) -> None:
+    """Paths, constants, codes and conditions with quotes, braces and calls in them are read as what they say."""
+    path = "na'me\"{x}') or exit("
+    bind = {
+        "name": {"from": path, "language": "nl", "not": ["'}{"]},
+        "operator": {"constant": "\"'{exit()}\\"},
+        "opening_times": {"from": path, "map": {"a'{b}": "c\"{d}'"}, "when": {"operator": {"equals": "\"'{exit()}\\"}}},
+    }
+    body = body_of(changed(tmp_path, bind=bind), garage(**{path: "a'{b}"}))
+    assert body["name"] == {"nl": "a'{b}"}
+    assert body["operator"]["label"] == "\"'{exit()}\\"
+    assert body["openingHours"]["label"] == "c\"{d}'"
 
 
 def test_a_source_for_another_model_is_refused(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_more_than_the_writer_keeps_belongs_to_nothing() -> None:
     """A payload of more members than a transaction may have is published without one."""
     batch = Batch(mapper=MAPPER, seen={}, take=lambda *_: None)
     made = snapshots(snapshot({"a": (0, 5)})).members[0]
-    bare = replace(made, transaction="", closes=False)
+    bare = made._replace(transaction="", closes=False)
     batch.members.extend([bare] * (LARGEST_TRANSACTION + 1))
     _tie(batch, "t", 0)
     assert not any(member.transaction for member in batch.members)

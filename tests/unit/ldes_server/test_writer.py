@@ -40,7 +40,7 @@ def member(key: object = 0, **changes: object) -> Member:
         observed_at=NOON,
         body=json.dumps({"@id": f"https://example.org/s/members/{key}"}, separators=(",", ":")).encode(),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return made._replace(**changes)  # type: ignore[arg-type]
 
 
 def entry(offset: int, made: Member | Record, at: datetime = NOON) -> Entry:

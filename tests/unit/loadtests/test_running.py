@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -190,6 +191,30 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds() -> None:
     ]
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_a_terminal_shows_one_line_that_is_kept_current() -> None:
+    """A new phase is drawn at once, the same one five times a second at most, each over the line before."""
+    now, stream = [0.0], Terminal()
+    telling = Telling(1, stream=stream, clock=lambda: now[0])
+    telling.begin("burst")
+    for words in ("before: 1", "before: 2", "after: 3"):
+        now[0] += 0.1
+        telling(words)
+    now[0] += 0.3
+    telling("after: 4")
+    telling.end("done")
+    drawn = [part.removesuffix("\x1b[K") for part in stream.getvalue().rstrip("\n").split("\r")[1:]]
+    assert [part.partition(" s: ")[2] for part in drawn] == ["begins", "before: 1", "after: 3", "after: 4", "done"]
+    assert stream.getvalue().count("\n") == 1
+
+
 def test_the_lag_is_back_when_it_stays() -> None:
     """It dips below the limit, rises, and falls for good at 3 s: the time is 3 s, known two seconds later."""
     watch = Watch(100, stays=2)
@@ -217,3 +242,14 @@ def test_what_was_run_is_kept_in_words(tmp_path: Path) -> None:
     """The file of a run is JSON that other programs can read."""
     results.begin(tmp_path, asked(Finding("one", figure("path", 1))))
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["rows"] == {"one": ["path"]}
+
+
+def test_without_its_library_the_verb_says_how_to_get_it() -> None:
+    """Where the extra is not installed the verb ends with status 2 and names the command that installs it."""
+    script = (
+        "import sys; sys.modules['hdrh'] = None; from smartflanders.cli import main; sys.exit(main(['load', 'list']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "`hdrh` is not installed here" in done.stderr
+    assert "pip install 'smartflanders[load]'" in done.stderr
