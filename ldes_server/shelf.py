@@ -171,10 +171,11 @@ class Shelf:
     async def _read_head(self, stream: str, read: Callable[[str], Awaitable[Head]]) -> Head:
         read_at, changes = self._clock(), self._changes[stream]
         head = await read(stream)
-        before = self._heads.get(stream)
-        if before is not None and _version(before.head) != _version(head):
-            # Whoever was answered a page that only the newer head has must not be shown what that head closed.
-            self.shown.drop(stream)
+        view = _view(self.streams[stream], head)
+        for page_id, variant in self.shown.pages(stream):
+            # Whoever was answered by this head must not be shown a page as open that it closed; of buckets who knows.
+            if not page_id.is_root and (page_id.view != VIEW or page_id.bucket or view.is_final(page_id)):
+                self.shown.forget(stream, page_id, variant)
         if self._changes[stream] == changes:
             # Otherwise it may be of before the change that was told meanwhile.
             self._heads[stream] = _Known(head=head, read_at=read_at)

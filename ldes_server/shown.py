@@ -89,6 +89,11 @@ class Shown:
             else:
                 self._remove(stream, key)
 
+    def pages(self, stream: str) -> list[tuple[PageId, Variant]]:
+        """Return the pages of a stream that are shown."""
+        places = [self._places[key] for key in self._of.get(stream, ())]
+        return [(place.page, place.variant) for place in places]
+
     def asked(self, stream: str) -> Iterator[tuple[PageId, Variant]]:
         """Give the pages of a stream that were asked for since they were put here, the root last.
 
