@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
+from ldes_server.log_view import VIEW
 from ldes_server.shelf import Missing, Shelf
 from streams.errors import StoreError
 from streams.logs import logger
@@ -54,6 +56,13 @@ class Refresher:
             await asyncio.sleep(self._pace.total_seconds())
 
     async def _refresh(self, stream: str) -> None:
-        for page, variant in self._shelf.shown.asked(stream):
-            if isinstance(await self._shelf.page(stream, page, variant), Missing):
-                self._shelf.shown.forget(stream, page, variant)
+        shelf = self._shelf
+        for page, variant in shelf.shown.asked(stream):
+            if isinstance(await shelf.page(stream, page, variant), Missing):
+                shelf.shown.forget(stream, page, variant)
+            elif page.view == VIEW and page.level == 0 and not page.bucket:
+                # Whoever reads the newest leaf reads the next one as soon as the root, made last, links it.
+                following = replace(page, index=page.index + 1)
+                head = await shelf.head(stream)
+                if following.index * shelf.streams[stream].page_size < head.count:
+                    await shelf.page(stream, following, variant)

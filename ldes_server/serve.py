@@ -127,6 +127,7 @@ async def serve(
     site: Site = app.state.site
     live: Hub = site.live
     refresher = Refresher(shelf)
+    shelf.late = refresher.changed
     figures = Figures((stream.name for stream in streams), store, site.describe)
 
     def on_change(name: str) -> None:

@@ -31,7 +31,7 @@ from ldes_server.responses import (
     pack,
 )
 from ldes_server.searches import Search, search_of
-from ldes_server.shown import Shown
+from ldes_server.shown import Edition, Shown
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from ldes_server.together import Together
 from ldes_server.turns import Turns
@@ -114,6 +114,8 @@ class Shelf:
         self._gone: dict[str, int] = {}
         self.current = Current()
         self.shown = Shown()
+        # Told of a stream that changed while a page of it was made.
+        self.late: Callable[[str], None] = lambda _: None
         self._heads_read: Together[Head] = Together()
         self._made: Together[Ready | Missing] = Together()
         self._copies = Turns()
@@ -144,13 +146,15 @@ class Shelf:
             self.cache.put(path, variant, ready)
 
     def show(self, stream: str, page_id: PageId, variant: Variant, ready: Ready, *, head: Head) -> Ready:
-        """Put an answer that may change where the fast lane finds it, while `head` is sure to be how far the stream is."""
-        known = self._heads.get(stream)
-        if known is not None and _version(known.head) == _version(head):
-            self.shown.put(stream, page_id, variant, ready, until=known.read_at + HEAD_MAX_AGE.total_seconds())
+        """Put an answer that shows the stream as of `head` where the fast lane finds it, for as long as that is right."""
+        known, version = self._heads.get(stream), _version(head)
+        if known is not None and _version(known.head) == version:
+            until = known.read_at + HEAD_MAX_AGE.total_seconds()
         else:
-            # Nobody who got this answer must get an older one afterwards.
-            self.shown.forget(stream, page_id, variant)
+            # It changed while this was made: no worse than what is shown while the next version is made.
+            until = self._clock() + SHOWN_STALE.total_seconds()
+            self.late(stream)
+        self.shown.put(stream, page_id, variant, Edition(ready, version, until))
         return ready
 
     async def head(self, stream: str, *, fresh: bool = False) -> Head:
@@ -167,10 +171,11 @@ class Shelf:
     async def _read_head(self, stream: str, read: Callable[[str], Awaitable[Head]]) -> Head:
         read_at, changes = self._clock(), self._changes[stream]
         head = await read(stream)
-        before = self._heads.get(stream)
-        if before is not None and _version(before.head) != _version(head):
-            # Whoever was answered a page that only the newer head has must not be shown what that head closed.
-            self.shown.drop(stream)
+        view = _view(self.streams[stream], head)
+        for page_id, variant in self.shown.pages(stream):
+            # Whoever was answered by this head must not be shown a page as open that it closed; of buckets who knows.
+            if not page_id.is_root and (page_id.view != VIEW or page_id.bucket or view.is_final(page_id)):
+                self.shown.forget(stream, page_id, variant)
         if self._changes[stream] == changes:
             # Otherwise it may be of before the change that was told meanwhile.
             self._heads[stream] = _Known(head=head, read_at=read_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ldes_server.model import PageId
 from ldes_server.responses import Ready, Variant
@@ -13,16 +14,23 @@ SHOWN_BYTES = 16 * 1024 * 1024
 _Key = tuple[bytes, str, bool]
 
 
+class Edition(NamedTuple):
+    """An answer, the version that it shows (ascending), and the time until which it may be shown."""
+
+    ready: Ready
+    version: tuple[int, ...]
+    until: float
+
+
 class _Place:
-    """Where one answer is shown, until when, and whether anybody asked for it since."""
+    """Where one answer is shown, and whether anybody asked for it since."""
 
-    __slots__ = ("asked", "page", "ready", "until", "variant")
+    __slots__ = ("asked", "page", "ready", "until", "variant", "version")
 
-    def __init__(self, page: PageId, variant: Variant, ready: Ready, until: float) -> None:
+    def __init__(self, page: PageId, variant: Variant, edition: Edition) -> None:
         self.page = page
         self.variant = variant
-        self.ready = ready
-        self.until = until
+        self.ready, self.version, self.until = edition
         self.asked = False
 
 
@@ -54,16 +62,19 @@ class Shown:
         place.asked = True
         return place.ready
 
-    def put(self, stream: str, page: PageId, variant: Variant, ready: Ready, *, until: float) -> None:
-        """Show an answer until a time, in place of the one before."""
-        self.forget(stream, page, variant)
-        if self._size + len(ready.wire) > self._capacity:
+    def put(self, stream: str, page: PageId, variant: Variant, edition: Edition) -> None:
+        """Show an answer in place of the one before; an older version than is shown is left out."""
+        key = _key(stream, page, variant)
+        before = self._places.get(key)
+        if before is not None and before.version > edition.version:
+            return
+        self._remove(stream, key)
+        if self._size + len(edition.ready.wire) > self._capacity:
             # What matters comes back with the next request for it.
             self.clear()
-        key = _key(stream, page, variant)
-        self._places[key] = _Place(page, variant, ready, until)
+        self._places[key] = _Place(page, variant, edition)
         self._of.setdefault(stream, set()).add(key)
-        self._size += len(ready.wire)
+        self._size += len(edition.ready.wire)
 
     def forget(self, stream: str, page: PageId, variant: Variant) -> None:
         """Show one answer no longer."""
@@ -77,6 +88,11 @@ class Shown:
                 place.until = min(place.until, until)
             else:
                 self._remove(stream, key)
+
+    def pages(self, stream: str) -> list[tuple[PageId, Variant]]:
+        """Return the pages of a stream that are shown."""
+        places = [self._places[key] for key in self._of.get(stream, ())]
+        return [(place.page, place.variant) for place in places]
 
     def asked(self, stream: str) -> Iterator[tuple[PageId, Variant]]:
         """Give the pages of a stream that were asked for since they were put here, the root last.
