@@ -21,6 +21,7 @@ from ldes_server.lane import Lane
 from ldes_server.live import Hub
 from ldes_server.model import Stream
 from ldes_server.posting import Door
+from ldes_server.refreshing import Refresher
 from ldes_server.responses import ReadyCache
 from ldes_server.shelf import CACHE_BYTES, Shelf, Store
 from ldes_server.shown import Shown
@@ -125,17 +126,21 @@ async def serve(
     shelf.shown = shown
     site: Site = app.state.site
     live: Hub = site.live
+    refresher = Refresher(shelf)
+    shelf.late = refresher.changed
     figures = Figures((stream.name for stream in streams), store, site.describe)
 
     def on_change(name: str) -> None:
         shelf.changed(name)
+        refresher.changed(name)
         live.changed(name)
         figures.changed(name)
 
     with _listen(address) as listener:
         server = _Server(_config(app, lane))
         async with asyncio.TaskGroup() as group:
-            group.create_task(_until(stop, server), name="stop")
+            group.create_task(_until(stop, server, refresher), name="stop")
+            group.create_task(refresher.run(), name="refresh")
             group.create_task(store.watch(on_change, stop=stop, on_gone=shelf.forget_before), name="watch")
             group.create_task(live.run(stop), name="live")
             group.create_task(meter.run(stop), name="meter")
@@ -177,8 +182,9 @@ def _listen(address: Address) -> socket.socket:
     return listener
 
 
-async def _until(stop: asyncio.Event, server: _Server) -> None:
+async def _until(stop: asyncio.Event, server: _Server, refresher: Refresher) -> None:
     await stop.wait()
+    refresher.end()
     server.should_exit = True
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 from ldes_server.ahead import Ahead
@@ -30,13 +31,16 @@ from ldes_server.responses import (
     pack,
 )
 from ldes_server.searches import Search, search_of
-from ldes_server.shown import Shown
+from ldes_server.shown import Edition, Shown
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
+from ldes_server.together import Together
 from ldes_server.turns import Turns
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
 HEAD_MAX_AGE = timedelta(seconds=1)
+# How long a page may still be shown after a change while its next version is made: milliseconds, unless the store is slow.
+SHOWN_STALE = timedelta(milliseconds=500)
 # 64 MB: about 5,000 compressed pages of 250 members, a few hundred uncompressed.
 CACHE_BYTES = 64 * 1024 * 1024
 
@@ -110,14 +114,18 @@ class Shelf:
         self._gone: dict[str, int] = {}
         self.current = Current()
         self.shown = Shown()
-        self._turns = Turns()
+        # Told of a stream that changed while a page of it was made.
+        self.late: Callable[[str], None] = lambda _: None
+        self._heads_read: Together[Head] = Together()
+        self._made: Together[Ready | Missing] = Together()
+        self._copies = Turns()
         self._ahead = Ahead()
 
     def changed(self, stream: str) -> None:
         """Forget how far a stream was, and what was current."""
         self._changes[stream] += 1
         self._heads.pop(stream, None)
-        self.shown.drop(stream)
+        self.shown.fade(stream, until=self._clock() + SHOWN_STALE.total_seconds())
 
     def forget_before(self, stream: str, gone: int) -> None:
         """Hand out nothing any more of the history before a number: retention dropped it (`Head.gone`)."""
@@ -137,35 +145,37 @@ class Shelf:
         if self.gone(stream) == gone:
             self.cache.put(path, variant, ready)
 
-    def show(self, stream: str, path: bytes, variant: Variant, ready: Ready, *, head: Head) -> Ready:
-        """Put an answer that may change where the fast lane finds it, while `head` is sure to be how far the stream is."""
-        known = self._heads.get(stream)
-        if known is not None and known.head is head:
-            self.shown.put(stream, path, variant, ready, until=known.read_at + HEAD_MAX_AGE.total_seconds())
+    def show(self, stream: str, page_id: PageId, variant: Variant, ready: Ready, *, head: Head) -> Ready:
+        """Put an answer that shows the stream as of `head` where the fast lane finds it, for as long as that is right."""
+        known, version = self._heads.get(stream), _version(head)
+        if known is not None and _version(known.head) == version:
+            until = known.read_at + HEAD_MAX_AGE.total_seconds()
+        else:
+            # It changed while this was made: no worse than what is shown while the next version is made.
+            until = self._clock() + SHOWN_STALE.total_seconds()
+            self.late(stream)
+        self.shown.put(stream, page_id, variant, Edition(ready, version, until))
         return ready
 
     async def head(self, stream: str, *, fresh: bool = False) -> Head:
         """Return how far the stream is, as of now (`fresh`) or of at most `HEAD_MAX_AGE` ago."""
-        asked = self._clock()
-        if not fresh and (known := self._sure(stream)) is not None:
+        known = None if fresh else self._heads.get(stream)
+        if known is not None and self._clock() - known.read_at <= HEAD_MAX_AGE.total_seconds():
             return known.head
-        async with self._turns.of(stream):
-            # Whoever waited for its turn may find what it came for.
-            if (known := self._sure(stream)) is not None and (not fresh or known.read_at >= asked):
-                return known.head
-            return await self._read_head(stream, self.store.head)
+        return await self._heads_read.make((stream, False), partial(self._read_head, stream, self.store.head))
 
     async def newest_head(self, name: str) -> Head:
         """Return how far the stream is, as whoever takes the writes says; to be sure before a page is denied."""
-        return await self._read_head(name, self.store.newest_head)
-
-    def _sure(self, stream: str) -> _Known | None:
-        known = self._heads.get(stream)
-        return known if known is not None and self._clock() - known.read_at <= HEAD_MAX_AGE.total_seconds() else None
+        return await self._heads_read.make((name, True), partial(self._read_head, name, self.store.newest_head))
 
     async def _read_head(self, stream: str, read: Callable[[str], Awaitable[Head]]) -> Head:
         read_at, changes = self._clock(), self._changes[stream]
         head = await read(stream)
+        view = _view(self.streams[stream], head)
+        for page_id, variant in self.shown.pages(stream):
+            # Whoever was answered by this head must not be shown a page as open that it closed; of buckets who knows.
+            if not page_id.is_root and (page_id.view != VIEW or page_id.bucket or view.is_final(page_id)):
+                self.shown.forget(stream, page_id, variant)
         if self._changes[stream] == changes:
             # Otherwise it may be of before the change that was told meanwhile.
             self._heads[stream] = _Known(head=head, read_at=read_at)
@@ -191,16 +201,21 @@ class Shelf:
         if view.begins_before(page_id, self.gone(name)):
             return Missing.GONE
         if view.is_final(page_id):
-            return await self._final(stream, page_id, variant)
-        key, version = (name, "root" if page_id.is_root else "open", variant), _version(head)
-        if (shown := self.current.get(key, version)) is not None:
-            return self.show(name, path, variant, shown, head=head)
-        async with self._turns.of(key):
-            found = self.current.get(key, version) or await self._open(stream, page_id, variant, head)
-        return found if isinstance(found, Missing) else self.show(name, path, variant, found, head=head)
+            return await self._made.make((path, variant), partial(self._final, stream, page_id, variant))
+        key = (name, "root" if page_id.is_root else "open", variant)
+        if (shown := self.current.get(key, _version(head))) is not None:
+            return self.show(name, page_id, variant, shown, head=head)
+        return await self._made.make((path, variant), partial(self._newest, stream, page_id, variant))
+
+    async def _newest(self, stream: Stream, page_id: PageId, variant: Variant) -> Ready | Missing:
+        """Make a page of the chronological view that may change, as of now, and show it."""
+        head = await self.head(stream.name)
+        key = (stream.name, "root" if page_id.is_root else "open", variant)
+        found = self.current.get(key, _version(head)) or await self._open(stream, page_id, variant, head)
+        return found if isinstance(found, Missing) else self.show(stream.name, page_id, variant, found, head=head)
 
     async def _open(self, stream: Stream, page_id: PageId, variant: Variant, head: Head) -> Ready | Missing:
-        """Make a page of the chronological view that may change, and keep it for its version."""
+        """Make it and keep it for its version."""
         started = self._clock()
         page = await self.store.page(stream, page_id)
         if page is None:
@@ -221,13 +236,16 @@ class Shelf:
         if await self.is_gone(stream.name, page_id):
             return Missing.GONE
         path = page_id.path(stream.name).encode()
-        key, version = (path, variant), _version(head)
-        if (shown := self.current.get(key, version)) is not None:
-            return self.show(stream.name, path, variant, shown, head=head)
-        async with self._turns.of(key):
-            known = self.cache.get(path, variant.media, variant.gzip) or self.current.get(key, version)
-            found = known or await self._make_view_page(stream, page_id, variant, head)
-        return found if isinstance(found, Missing) else self.show(stream.name, path, variant, found, head=head)
+        if (shown := self.current.get((path, variant), _version(head))) is not None:
+            return self.show(stream.name, page_id, variant, shown, head=head)
+        return await self._made.make((path, variant), partial(self._newest_of_view, stream, page_id, variant))
+
+    async def _newest_of_view(self, stream: Stream, page_id: PageId, variant: Variant) -> Ready | Missing:
+        """Make a page of a view with buckets as of now, and show it."""
+        head = await self.head(stream.name)
+        kept = self.current.get((page_id.path(stream.name).encode(), variant), _version(head))
+        found = kept or await self._make_view_page(stream, page_id, variant, head)
+        return found if isinstance(found, Missing) else self.show(stream.name, page_id, variant, found, head=head)
 
     async def _make_view_page(self, stream: Stream, page_id: PageId, variant: Variant, head: Head) -> Ready | Missing:
         views = await self._views_at(stream, head)
@@ -362,7 +380,7 @@ class Shelf:
         copied = (name, page_id.place, variant)
         if not self._ahead.is_near(copied, page_id.index):
             return await self._read_kept(name, page_id, variant, count=len(self._ahead.span(copied, page_id.index)))
-        async with self._turns.of(copied):
+        async with self._copies.of(copied):
             # Whoever had the turn before may have made it ready.
             known = self.cache.get(page_id.path(name).encode(), variant.media, variant.gzip)
             count = 0 if known else len(self._ahead.span(copied, page_id.index))

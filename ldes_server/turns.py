@@ -1,4 +1,4 @@
-"""Turns: whoever wants the same thing made waits for the one who is making it."""
+"""Turns: whoever needs what another one is reading just now waits for that, and then looks again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from weakref import WeakValueDictionary
 
 
 class Turns:
-    """A lock for each key, kept for as long as somebody holds it or waits for it.
-
-    When a page changes, all who read it ask at once: the first makes it, the others look again when it is their turn.
-    """
+    """A lock for each key, kept for as long as somebody holds it or waits for it; to be held with `async with`."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
@@ -20,7 +17,7 @@ class Turns:
         return len(self._locks)
 
     def of(self, key: Hashable) -> asyncio.Lock:
-        """Return the lock of a key, to be held with `async with`."""
+        """Return the lock of a key."""
         lock = self._locks.get(key)
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()

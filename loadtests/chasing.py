@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import mmap
 import sys
 import time
@@ -11,12 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from ldes_server.postgres_store import PostgresStore
+from loadtests.caller import Caller
 from loadtests.ground import Ground
 from loadtests.wrk import Answers, Volley, fire
 
 # Transactions a second while members arrive: a few more than the writer makes at such a rate.
 TRANSACTIONS = 25
+# How often a reader of the root looks for a new leaf.
+_LOOK_SECONDS = 0.02
 _HEADERS = {"Accept-Encoding": "gzip"}
 
 
@@ -71,8 +77,21 @@ async def chase(ground: Ground, path: str, *, seconds: int, newest: Path | None 
     return Chase(answers=answers, spent=ground.spent() - before)
 
 
+async def _follow(ground: Ground, newest: Board, stop: asyncio.Event) -> None:
+    """Keep the board at the newest leaf as a reader learns of it: by the last link of the root."""
+    root = f"/{ground.stream}/log"
+    async with Caller(ground.base, {"Accept": "application/ld+json"}) as caller:
+        while not stop.is_set():
+            answer = await caller.get(root)
+            node: str = orjson.loads(gzip.decompress(answer.body))["view"]["relation"][-1]["node"]
+            level, index = node.split("/")[-2:]
+            if level == "0":
+                newest.show(int(index))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
 async def chase_newest(ground: Ground, store: PostgresStore, *, rate: int, seconds: int) -> Chase:
-    """The same for the newest leaf, while `rate` members a second are published, many small transactions a second.
+    """The same for the newest leaf that the root links, while `rate` members a second are published in small transactions.
 
     Raises:
         RuntimeError: as `chase`.
@@ -92,12 +111,11 @@ async def chase_newest(ground: Ground, store: PostgresStore, *, rate: int, secon
                 due = first + int((time.perf_counter() - began) * rate) - count
                 if due > 0:
                     await ground.stock.fill(store, due)
-                    # Known to readers from now on, as it is from the root's links.
                     count += due
-                    newest.show((count - 1) // size)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(publish(), name="publish")
+            group.create_task(_follow(ground, newest, stop), name="follow")
             try:
                 path = f"/{ground.stream}/log/0/"
                 found = await chase(ground, path, seconds=seconds, newest=newest.file)

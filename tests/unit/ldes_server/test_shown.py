@@ -1,15 +1,18 @@
-"""What is shown to the lane for a while, and turns in making it."""
+"""What is shown to the lane for a while."""
 
 from __future__ import annotations
 
-import asyncio
-
+from ldes_server.model import PageId
 from ldes_server.responses import Ready, Variant, make_ready
-from ldes_server.shown import Shown
-from ldes_server.turns import Turns
+from ldes_server.shown import Edition, Shown
 
 JSON = Variant(media="application/ld+json")
-ROOT, LEAF = b"/s/log", b"/s/log/0/4"
+ROOT, LEAF, OTHER = PageId(), PageId(level=0, index=4), PageId(level=0, index=5)
+
+
+def path(page: PageId) -> bytes:
+    """Return the address of a page of the stream `s`."""
+    return page.path("s").encode()
 
 
 def ready(text: str) -> Ready:
@@ -18,35 +21,75 @@ def ready(text: str) -> Ready:
 
 
 def test_an_answer_is_shown_until_its_time_is_over() -> None:
-    """At the moment named nothing is shown any more."""
+    """At the moment named nothing is shown any more, and never in another form or elsewhere."""
     shown, root = Shown(), ready("a")
-    shown.put("s", ROOT, JSON, root, until=10.0)
-    assert shown.get(ROOT, JSON.media, False, 9.9) is root
-    assert shown.get(ROOT, JSON.media, False, 10.0) is None
-    assert shown.get(ROOT, JSON.media, True, 9.9) is None
-    assert shown.get(LEAF, JSON.media, False, 9.9) is None
+    shown.put("s", ROOT, JSON, Edition(root, (1,), 10.0))
+    assert shown.get(path(ROOT), JSON.media, False, 9.9) is root
+    assert shown.get(path(ROOT), JSON.media, False, 10.0) is None
+    assert shown.get(path(ROOT), JSON.media, True, 9.9) is None
+    assert shown.get(path(LEAF), JSON.media, False, 9.9) is None
 
 
-def test_a_stream_that_changed_shows_nothing() -> None:
+def test_what_changed_fades_when_it_is_asked_for_and_goes_when_it_is_not() -> None:
+    """After a change an answer that readers ask for stays for the grace it is given, never longer; others go at once."""
+    shown, root, leaf = Shown(), ready("root"), ready("leaf")
+    shown.put("s", ROOT, JSON, Edition(root, (1,), 10.0))
+    shown.put("s", LEAF, JSON, Edition(leaf, (1,), 2.0))
+    shown.put("s", OTHER, JSON, Edition(ready("other"), (1,), 10.0))
+    for page in (ROOT, LEAF):
+        assert shown.get(path(page), JSON.media, False, 1.0)
+    shown.fade("s", until=3.0)
+    shown.fade("s", until=4.0)
+    assert shown.get(path(ROOT), JSON.media, False, 2.9) is root
+    assert shown.get(path(ROOT), JSON.media, False, 3.0) is None
+    assert shown.get(path(LEAF), JSON.media, False, 2.0) is None
+    assert shown.get(path(OTHER), JSON.media, False, 1.0) is None
+    assert (len(shown), shown.size) == (2, len(root.wire) + len(leaf.wire))
+
+
+def test_pages_that_are_asked_for_are_named_with_the_root_last() -> None:
+    """Only what somebody asked for since it was put is worth making anew."""
+    shown = Shown()
+    for page in (ROOT, LEAF, OTHER):
+        shown.put("s", page, JSON, Edition(ready("a"), (1,), 10.0))
+    for page in (ROOT, LEAF):
+        shown.get(path(page), JSON.media, False, 1.0)
+    assert list(shown.asked("s")) == [(LEAF, JSON), (ROOT, JSON)]
+    shown.put("s", LEAF, JSON, Edition(ready("b"), (1,), 10.0))
+    assert list(shown.asked("s")) == [(ROOT, JSON)]
+    assert list(shown.asked("t")) == []
+
+
+def test_a_stream_that_is_dropped_shows_nothing() -> None:
     """Dropping a stream leaves the others, and the bytes counted are those kept."""
     shown, other = Shown(), ready("other")
-    shown.put("s", ROOT, JSON, ready("a"), until=10.0)
-    shown.put("s", LEAF, JSON, ready("b"), until=10.0)
-    shown.put("t", b"/t/log", JSON, other, until=10.0)
+    shown.put("s", ROOT, JSON, Edition(ready("a"), (1,), 10.0))
+    shown.put("s", LEAF, JSON, Edition(ready("b"), (1,), 10.0))
+    shown.put("t", ROOT, JSON, Edition(other, (1,), 10.0))
     shown.drop("s")
     shown.drop("s")
+    shown.forget("s", ROOT, JSON)
     assert len(shown) == 1
     assert shown.size == len(other.wire)
     assert shown.get(b"/t/log", JSON.media, False, 0.0) is other
 
 
 def test_a_newer_answer_takes_the_place_of_the_older() -> None:
-    """One address shows one answer, counted once."""
+    """One address shows one answer, counted once, for its own time."""
     shown, newer = Shown(), ready("newer")
-    shown.put("s", ROOT, JSON, ready("a"), until=10.0)
-    shown.put("s", ROOT, JSON, newer, until=11.0)
-    assert shown.get(ROOT, JSON.media, False, 10.5) is newer
+    shown.put("s", ROOT, JSON, Edition(ready("a"), (1,), 10.0))
+    shown.put("s", ROOT, JSON, Edition(newer, (1,), 11.0))
+    assert shown.get(path(ROOT), JSON.media, False, 10.5) is newer
     assert (len(shown), shown.size) == (1, len(newer.wire))
+
+
+def test_an_older_version_never_takes_the_place_of_a_newer() -> None:
+    """Whoever saw a version of a page gets none of before it, whichever was made last."""
+    shown, newer = Shown(), ready("newer")
+    shown.put("s", ROOT, JSON, Edition(newer, (7, 0), 10.0))
+    shown.put("s", ROOT, JSON, Edition(ready("older"), (6, 9), 20.0))
+    assert shown.get(path(ROOT), JSON.media, False, 9.0) is newer
+    assert shown.get(path(ROOT), JSON.media, False, 11.0) is None
 
 
 def test_memory_is_bounded() -> None:
@@ -54,49 +97,7 @@ def test_memory_is_bounded() -> None:
     size = len(ready("a").wire)
     shown = Shown(3 * size)
     for number in range(20):
-        shown.put("s", b"/s/log/0/%d" % number, JSON, ready("a"), until=1.0)
+        page = PageId(level=0, index=number)
+        shown.put("s", page, JSON, Edition(ready("a"), (1,), 1.0))
         assert shown.size == len(shown) * size <= 3 * size
-        assert shown.get(b"/s/log/0/%d" % number, JSON.media, False, 0.0) is not None
-
-
-async def test_what_many_want_at_once_is_made_once() -> None:
-    """Of many who want the same thing one makes it while the others wait; nothing is left behind."""
-    turns, made, kept = Turns(), 0, set[str]()
-
-    async def want(key: str) -> None:
-        nonlocal made
-        async with turns.of(key):
-            if key not in kept:
-                made += 1
-                await asyncio.sleep(0)
-                kept.add(key)
-
-    async with asyncio.TaskGroup() as group:
-        for key in "ab" * 10:
-            group.create_task(want(key))
-    assert made == 2
-    assert len(turns) == 0
-
-
-async def test_a_turn_is_given_on_by_who_is_cancelled() -> None:
-    """When whoever was making it is cancelled, the next one does it."""
-    turns, made = Turns(), list[str]()
-    first_is_in = asyncio.Event()
-
-    async def hang() -> None:
-        async with turns.of("a"):
-            first_is_in.set()
-            await asyncio.Event().wait()
-
-    async def make() -> None:
-        async with turns.of("a"):
-            made.append("a")
-
-    async with asyncio.TaskGroup() as group:
-        first = group.create_task(hang())
-        await first_is_in.wait()
-        group.create_task(make())
-        await asyncio.sleep(0)
-        assert made == []
-        first.cancel()
-    assert made == ["a"]
+        assert shown.get(path(page), JSON.media, False, 0.0) is not None
