@@ -53,12 +53,13 @@ def _names(node: ast.AST) -> list[ast.Name]:
 def _movable(statement: ast.stmt, fixed: Collection[str]) -> str:
     """Return the name that a statement gives a text of fixed names alone; empty for any other statement.
 
-    Texts only: a list would be one and the same in every call.
+    Texts only: a list would be one and the same in every call. A text without names stays where it is.
     """
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.JoinedStr | ast.IfExp):
         return ""
     (target,) = statement.targets
-    is_fixed = all(node.id in fixed for node in _names(statement.value))
+    names = _names(statement.value)
+    is_fixed = bool(names) and all(node.id in fixed for node in names)
     return target.id if is_fixed and isinstance(target, ast.Name) else ""
 
 

@@ -46,6 +46,7 @@ def test_what_may_be_absent_moves_with_its_condition_only() -> None:
 
 
 def test_nothing_fixed_leaves_the_lines_as_they_are() -> None:
-    """Without fixed names there are no constants."""
+    """Without fixed names there are no constants; a text without names is none either."""
+    assert split(["a = f''"], fixed=["b"], sure=["c"], prefix="k").rest == ["a = f''"]
     found = split(["return f'{a}, {b}'"], fixed=(), sure=(), prefix="k")
     assert (found.constants, found.names, found.rest) == ([], [], ["return f'{a}, {b}'"])
