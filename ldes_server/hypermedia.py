@@ -20,7 +20,7 @@ from ldes_server.search_forms import HYDRA, Variable, render_form
 from ldes_server.searches import Search
 from streams.record import format_time
 from vocab.flat import compile_flat
-from vocab.terms import AS, TRANSACTION, TRANSACTION_FINAL
+from vocab.terms import AS, DIGESTS, TRANSACTION, TRANSACTION_FINAL
 from vocab.versions import Operation
 
 DCTERMS = "http://purl.org/dc/terms/"
@@ -85,6 +85,7 @@ _ROOT_WORDS: dict[str, Any] = {
     "transactionFinalizedObject": {"@id": f"{LDES}transactionFinalizedObject", "@type": f"{XSD}boolean"},
     "pollingInterval": {"@id": f"{LDES}pollingInterval", "@type": f"{XSD}integer"},
     "shape": {"@id": f"{TREE}shape", **_LINK},
+    "digests": {"@id": DIGESTS, **_LINK},
     "title": {"@id": f"{DCTERMS}title", "@container": "@language"},
     "license": {"@id": f"{DCTERMS}license", **_LINK},
 }
@@ -115,7 +116,7 @@ def describe(
         leaf_context=orjson.dumps(leaf),
         member_context=model.context,
         facts={
-            Form.JSONLD: _json_facts(stream),
+            Form.JSONLD: _json_facts(stream, iri),
             Form.TURTLE: _line_facts(stream, iri),
             Form.NTRIPLES: _line_facts(stream, iri),
         },
@@ -164,13 +165,14 @@ def _version_paths(stream: Stream) -> dict[str, str]:
     return paths
 
 
-def _json_facts(stream: Stream) -> bytes:
+def _json_facts(stream: Stream, iri: str) -> bytes:
     facts = {
         "title": dict(stream.title),
         "license": stream.licence,
         **_paths(stream),
         **({"transactionFinalizedObject": True} if stream.transactions else {}),
         "pollingInterval": _polling(stream),
+        **({"digests": f"{iri}/digests"} if stream.numbered else {}),
         "shape": nest(orjson.loads(stream.model.shape.jsonld), stream.model.shape.iri),
     }
     return orjson.dumps(facts)[1:-1]
@@ -183,6 +185,8 @@ def _line_facts(stream: Stream, iri: str) -> bytes:
     if stream.transactions:
         lines.append(f'<{iri}> <{LDES}transactionFinalizedObject> "true"^^<{XSD}boolean> .')
     lines.append(f'<{iri}> <{LDES}pollingInterval> "{_polling(stream)}"^^<{XSD}integer> .')
+    if stream.numbered:
+        lines.append(f"<{iri}> <{DIGESTS}> <{iri}/digests> .")
     lines.append(f"<{iri}> <{TREE}shape> <{stream.model.shape.iri}> .")
     return "\n".join(lines).encode() + b"\n" + stream.model.shape.ntriples.rstrip(b"\n") + b"\n"
 

@@ -367,6 +367,8 @@ DIGESTS = """\
 A page of the history is closed once it is full, and then signed off, within seconds: the number of its members and digests of
 them. With these whoever holds a copy can prove that it is complete, in order and unaltered: [prove a copy](../how-to/prove-a-copy.md).
 
+Roots say where that is told of their stream: `digests` in JSON, `<https://w3id.org/smartflanders/ns#digests>` in RDF.
+
 | Address | What |
 |---|---|
 | `/{stream}/digests` | JSON: `pages` and `members` signed off, `pageSize`, the newest `chain`, and the addresses of all `parts` |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SF = "https://w3id.org/smartflanders/ns#"
 SEQUENCE = SF + "sequence"
+DIGESTS = SF + "digests"
 OPERATION = SF + "operation"
 TRANSACTION = SF + "transaction"
 TRANSACTION_FINAL = SF + "transactionFinal"

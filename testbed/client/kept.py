@@ -7,26 +7,29 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import orjson
-from pyoxigraph import Literal
+from pyoxigraph import Literal, NamedNode
 
+from streams.errors import FeedError
 from testbed.client.fetching import ACCEPT_JSON, Answer, Fetcher
 from testbed.client.hypermedia import Page, read_page
 from testbed.client.lines import written_members
 from testbed.client.reading import Reader
 from testbed.client.retention import read_policies
-from testbed.client.terms import Kind
+from testbed.client.terms import DIGESTS, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """Every member from number `begin` on is linked (none is, if that is None); `older` are pages with some before it.
 
-    `in_part` says that older members are kept, or were, for what else is known of their entity.
+    `in_part` says that older members are kept, or were, for what else is known of their entity. `digests` is where the
+    root says that pages are signed off, if it does.
     """
 
     begin: int | None
     older: tuple[str, ...]
     in_part: bool
+    digests: str | None
 
 
 class History:
@@ -38,13 +41,24 @@ class History:
         self._log = re.compile(rf"{re.escape(stream)}/log/\d+/\d+")
 
     async def kept(self) -> Kept:
-        """Read what the root links now, which is less than what still answers."""
-        reading = await self._reader.read(f"{self._stream}/log")
+        """Read what the root links now, which is less than what still answers; nothing of a feed without such a root."""
+        try:
+            reading = await self._reader.read(f"{self._stream}/log")
+        except FeedError as error:
+            if error.retriable:
+                raise
+            return Kept(begin=None, older=(), in_part=False, digests=None)
         root = read_page(reading.data, reading.answer.names, self._stream)
         policies, _ = read_policies(reading.data, reading.url)
         older = tuple(dict.fromkeys(it.node for it in root.relations if not self._log.fullmatch(it.node)))
+        signed = [
+            it.value for it in reading.data.objects(NamedNode(self._stream), DIGESTS) if isinstance(it, NamedNode)
+        ]
         return Kept(
-            begin=await self._begin(root), older=older, in_part=bool(older) or any(it.by_version for it in policies)
+            begin=await self._begin(root),
+            older=older,
+            in_part=bool(older) or any(it.by_version for it in policies),
+            digests=next(iter(signed), None),
         )
 
     async def members(self, urls: tuple[str, ...]) -> AsyncIterator[tuple[int, bytes]]:

@@ -36,12 +36,13 @@ class Proof:
 
 async def prove(copy: Copy, fetcher: Fetcher, stream: str) -> Proof:
     """Prove a copy of a stream. Raises FeedError when the feed signs nothing off or does not answer."""
-    ledger = await load_ledger(fetcher, stream)
+    history = History(fetcher, stream)
+    kept = await history.kept()
+    # Roots of earlier releases do not say where.
+    ledger = await load_ledger(fetcher, stream, kept.digests or f"{stream}/digests")
     faults = [*copy.strange, *broken_links(ledger)]
     if not len(copy) and ledger.members:
         faults.append(f"the copy is empty, the feed signed {ledger.members} members")
-    history = History(fetcher, ledger.stream)
-    kept = await history.kept()
     faults += await _older(copy, history, kept)
     begin, signed = _begin(copy, kept, ledger), ledger.pages[-1].last if ledger.pages else -1
     proven, loose, chain = 0, 0, ledger.chain

@@ -61,14 +61,13 @@ def broken_links(ledger: Ledger) -> list[str]:
     return found
 
 
-async def load_ledger(fetcher: Fetcher, stream: str) -> Ledger:
-    """Fetch everything that is signed of a stream.
+async def load_ledger(fetcher: Fetcher, stream: str, address: str) -> Ledger:
+    """Fetch everything that is signed of a stream, told at an address.
 
     Raises:
         FeedError: the feed signs nothing, or not in this form.
 
     """
-    address = f"{stream}/digests"
     try:
         answer = await fetcher.fetch(address, accept=_ACCEPT, most=_MOST)
     except FeedError as error:

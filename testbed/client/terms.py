@@ -11,6 +11,7 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
 GEO_WKT = "http://www.opengis.net/ont/geosparql#wktLiteral"
 RDF_TYPE = RDF + "type"
+DIGESTS = "https://w3id.org/smartflanders/ns#digests"
 
 
 class Kind(Enum):

@@ -132,7 +132,7 @@ def scene(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
     """Start a city and a platform for the module."""
     dsn = make_database(postgres, f"strangers_{uuid.uuid4().hex}")
     # In the grace period every client must come to the end of a view.
-    grace = timedelta(seconds=15 * slowness())
+    grace = timedelta(seconds=20 * slowness())
     with Latecomers(tmp_path_factory.mktemp("strangers"), dsn, grace=grace) as scene:
         yield scene
 

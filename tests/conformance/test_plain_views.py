@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from ldes_server.definition import ByProperty
 from tests.conformance.kit import PLAIN, Answer
 from tests.support.crawl import crawl
 from tests.support.geojson import faults
 from tests.support.site_of_views import Views
-from tests.support.views import NAME, VIEWS, make_stream
+from tests.support.views import NAME, VIEWS, make_stream, publish
 
 MEDIA = dict(zip(("ndjson", "geojson", "csv"), PLAIN, strict=True))
 STREAM = make_stream()
@@ -110,6 +111,33 @@ def test_a_walk_from_a_node_stays_in_its_bucket(still: Views, view: str) -> None
         assert (by_type.status, by_type.headers["location"]) == (303, pages[0].url)
         assert "Accept" in by_type.headers["vary"]
         assert {links(page)["first"] for page in pages} == {f"{node}?format=csv"}
+
+
+@pytest.mark.parametrize("form", MEDIA)
+def test_a_walk_begins_in_a_group_and_goes_on_to_the_end(database_url: str, form: str) -> None:
+    """A group of 64 of a node's children leads to the first page in it; from there the walk is that of the whole view."""
+    views = {"by-garage": ByProperty(name="entity")}
+    with Views(database_url, make_stream(views)) as site:
+        site.declare(site.stream)
+        # The squares modulo a prime: 76 garages, of which 64 are in the first group.
+        site.run(lambda store: publish(store, 152, base=site.base, garages=151))
+        site.pause(1.1)
+        root = f"/{NAME}/by-garage"
+        whole = walk(site, f"{root}?format={form}")
+        groups = [each["node"] for each in reading(site, root)[0]["view"]["relation"]]
+        assert [url.rsplit("/", 4)[1:] for url in groups] == [["~", "group", "1", "0"], ["~", "group", "1", "1"]]
+        sizes = []
+        for url in groups:
+            address = url.removeprefix(site.base)
+            by_type = site.get(address, MEDIA[form])
+            bucket = [page.url for page in crawl(url)][1]
+            pages = walk(site, f"{address}?format={form}")
+            assert (by_type.status, by_type.headers["location"]) == (303, pages[0].url)
+            assert links(pages[0])["canonical"] == f"{bucket}/0/0"
+            # It is the end of the walk through the view.
+            assert [page.body for page in pages] == [page.body for page in whole[-len(pages) :]]
+            sizes.append(len({links(page)["canonical"].rsplit("/", 3)[1] for page in pages}))
+        assert sizes == [76, 12]
 
 
 @pytest.mark.parametrize("form", MEDIA)

@@ -185,3 +185,13 @@ def test_the_script_of_the_page_proves_a_copy(site: Site, tmp_path: Path) -> Non
         done = prove()
         assert done.returncode != 0
         assert reason in done.stderr
+
+
+def test_roots_say_where_digests_are(site: Site) -> None:
+    """The root says of its stream where it is signed off, in JSON and in RDF, and what it names is there."""
+    address = f"{site.base}/{NAME}/digests"
+    root = site.get(f"/{NAME}/log", "application/ld+json")
+    assert json.loads(root.body)["digests"] == address
+    said = f"<{site.base}/{NAME}> <https://w3id.org/smartflanders/ns#digests> <{address}> ."
+    assert said in site.get(f"/{NAME}/log", "application/n-quads").body.decode().splitlines()
+    assert site.get(f"/{NAME}/digests").status == 200

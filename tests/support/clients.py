@@ -73,16 +73,14 @@ def _run_to_files(name: str, script: str, *jobs: tuple[str, ...]) -> list[str]:
     with tempfile.TemporaryDirectory() as out:
         files = [Path(out) / str(number) for number in range(len(jobs))]
         words = [word for file, job in zip(files, jobs, strict=True) for word in (str(file), *job)]
-        _run(["node", str(folder / script), *words])
+        _run(["node", str(folder / script), *words], within=_RUN_WITHIN * len(jobs))
         return [file.read_text("utf-8") for file in files]
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], *, within: float = _RUN_WITHIN) -> str:
     # Into a file, not a pipe: actor-init 4.0.9 ends early, with status 0, when whoever reads its pipe is slower.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
-        done = subprocess.run(
-            command, stdout=printed, stderr=subprocess.PIPE, text=True, timeout=_RUN_WITHIN, check=False
-        )
+        done = subprocess.run(command, stdout=printed, stderr=subprocess.PIPE, text=True, timeout=within, check=False)
         assert done.returncode == 0, f"{command[1:]} ended with {done.returncode}:\n{done.stderr[-4000:]}"
         printed.seek(0)
         return printed.read()

@@ -1,22 +1,24 @@
 // For each trio FILE ADDRESS STATE: writes to FILE, as N-Quads, the members that actor-init finds at ADDRESS and behind
 // it. Where STATE is a file it goes on from it; where STATE is not "-" it is written there when everything has been read.
-// Pages that may change are read again when PAUSE has passed since: longer than it takes to read a view.
 // One process for all, since its command takes seconds to start; its command can keep no state.
 const { existsSync, readFileSync, writeFileSync } = require("node:fs");
 const { newEngine } = require("@treecg/actor-init-ldes-client");
 
-const PAUSE = 30_000;
+// It looks again at pages that may change after this many milliseconds: longer than it takes to read a view.
+const PAUSE = 3_600_000;
 
-function due(state) {
-  const times = JSON.parse(state.bookkeeper.queue).map((page) => new Date(page.refetchTime).getTime());
-  return Math.max(0, Math.min(Date.now() + PAUSE, ...times) - Date.now());
+// Who comes again comes when that time has passed: in the state it is moved to now, for these pages and no others.
+function later(state) {
+  const now = Date.now();
+  const due = (page) => (Date.parse(page.refetchTime) > now + PAUSE ? page : { ...page, refetchTime: new Date(now) });
+  const queue = JSON.stringify(JSON.parse(state.bookkeeper.queue).map(due));
+  return { ...state, bookkeeper: { ...state.bookkeeper, queue } };
 }
 
 async function follow(engine, file, url, state) {
   const keeps = state !== "-";
   const options = { mimeType: "application/n-quads", disableSynchronization: !keeps, emitMemberOnce: true };
-  const before = keeps && existsSync(state) ? JSON.parse(readFileSync(state, "utf8")) : null;
-  if (before !== null) await new Promise((resolve) => setTimeout(resolve, due(before)));
+  const before = keeps && existsSync(state) ? later(JSON.parse(readFileSync(state, "utf8"))) : null;
   const stream = engine.createReadStream(url, { ...options, pollingInterval: PAUSE, loggingLevel: "warn" }, before);
   let text = "";
   stream.on("data", (member) => (text += member));
