@@ -114,7 +114,11 @@ def _said(names: Sequence[str], seldom: Collection[str], fields: Mapping[str, Fi
     parts = ["".join(f"{text}, " for text in part) for part in (written[:start], written[start:end], written[end:])]
     last = max((at for at, part in enumerate(parts) if part), default=0)
     parts[last] = f"{parts[last].removesuffix(', ')})"
-    middle = split([f"said = f'{parts[1]}'"], fixed=(), sure=[f"v_{name}" for name in seldom], prefix="s")
+    line = f"said = f'{parts[1]}'"
+    middle = split([line], fixed=(), sure=[f"v_{name}" for name in seldom], prefix="s")
+    if start == end:
+        # Nothing differs from item to item: a text without values would move to the constants, where no item finds it.
+        middle = Split(constants=[], names=[], rest=[line])
     return _packed(f"f'({parts[0]}'"), middle, _packed(f"f'{parts[2]}'")
 
 
