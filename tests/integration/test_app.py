@@ -8,6 +8,8 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httptools
 import pytest
@@ -276,3 +278,25 @@ async def test_too_much_at_once_is_told_to_wait() -> None:
     assert (refused["status"], headers[b"retry-after"]) == (429, b"2")
     assert headers[b"access-control-allow-origin"] == b"*"
     assert first.result()["status"] == (await ask())["status"] == 200
+
+
+def test_a_leaf_that_the_root_follows_with_another_is_shown_full(site: Site) -> None:
+    """While members come, whoever reads the root and then the leaf before its last one finds that leaf full and final."""
+    size, seen = site.streams["gent-parking"].page_size, set[int]()
+
+    def read(path: str) -> tuple[str, dict[str, Any]]:
+        answer = site.get(path, "application/ld+json")
+        return answer.headers["cache-control"], json.loads(answer.body)
+
+    with ThreadPoolExecutor(1) as pool:
+        while len(seen) < 4:
+            growing = pool.submit(site.append, "gent-parking", size // 2)
+            while not growing.done():
+                _, root = read("/gent-parking/log")
+                newest = int(root["view"]["relation"][-1]["node"].rsplit("/", 1)[1])
+                kept, leaf = read(f"/gent-parking/log/0/{newest - 1}")
+                assert "immutable" in kept
+                assert len(leaf["member"]) == size
+                # Asked for while it is open, so that it is shown when it closes.
+                read(f"/gent-parking/log/0/{newest}")
+                seen.add(newest)
