@@ -8,7 +8,7 @@ the smallest set of aligned final nodes that covers what is live, then the open 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -107,8 +107,12 @@ class LogView:
 
     def edges(self, page_id: PageId) -> tuple[int, ...]:
         """Return the sequence numbers whose publication times `relation` needs for all children of the page."""
+        return self.edges_of(self.children(page_id))
+
+    def edges_of(self, children: Iterable[PageId]) -> tuple[int, ...]:
+        """Return those that `relation` needs for these pages."""
         edges: list[int] = []
-        for child in self.children(page_id):
+        for child in children:
             span = self.span(child)
             edges.append(span.start)
             if span.stop <= self.count:
@@ -126,6 +130,11 @@ class LogView:
             bounds.append(time_bound(RelationType.LESS_OR_EQUAL, times[span.stop - 1], path=self.path))
         return Relation(target=target, bounds=tuple(bounds), remaining=min(span.stop, self.count) - span.start)
 
+    @property
+    def version(self) -> int:
+        """The version of the root."""
+        return self.count + self.first
+
     def node(self, page_id: PageId, times: Mapping[int, datetime]) -> Page:
         """Build the root or an inner node; `times` has the publication times at `edges`.
 
@@ -135,7 +144,7 @@ class LogView:
         return Page(
             id=page_id,
             final=final,
-            version=FINAL_VERSION if final else self.count + self.first,
+            version=FINAL_VERSION if final else self.version,
             relations=tuple(self.relation(child, times) for child in self.children(page_id)),
         )
 

@@ -139,12 +139,15 @@ class PostgresStore:
         """Return how far the stream is: this is where it is written."""
         return await self.head(stream)
 
-    async def page(self, stream: Stream, page_id: PageId) -> Page | None:
-        """Return the page; None when it is not there yet, or its members are not kept any more."""
+    async def page(self, stream: Stream, page_id: PageId, *, known: Sequence[Published] = ()) -> Page | None:
+        """Return the page; None when it is not there yet, or its members are not kept any more.
+
+        Of a leaf whose first members are `known` the others are read, and of these the last one, to be sure.
+        """
         if page_id.view != VIEW or page_id.bucket:
             return await self._view_pages.page(stream, page_id)
         if page_id.level == 0:
-            return await self._leaf(stream, page_id)
+            return await self._leaf(stream, page_id, known)
         return await self._view_pages.history(stream, page_id)
 
     async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:
@@ -312,12 +315,17 @@ class PostgresStore:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), self._poll)
 
-    async def _leaf(self, stream: Stream, page_id: PageId) -> Page | None:
+    async def _leaf(self, stream: Stream, page_id: PageId, known: Sequence[Published]) -> Page | None:
         start = page_id.index * stream.page_size
         if not 0 <= start <= _BIGINT - stream.page_size:
             return None
-        rows = await self.database.rows("leaf", stream.name, start, start + stream.page_size)
-        return leaf(page_id, [published(row) for row in rows], size=stream.page_size)
+        sure = len(known[:-1])
+        rows = await self.database.rows("leaf", stream.name, start, start + sure, start + stream.page_size)
+        found = [published(row) for row in rows]
+        if not known or found[:1] == [known[-1]]:
+            return leaf(page_id, [*known[:-1], *found], size=stream.page_size)
+        # A database that was put back to an earlier state gives numbers again: nothing of before is known of it.
+        return await self._leaf(stream, page_id, ())
 
     async def _lock(self, connection: Any, stream: str) -> Any:
         row = await connection.fetchrow(QUERIES["lock"], stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,11 +24,24 @@ _FARTHEST = 2**53
 _INTEGER = 2**31 - 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Root:
+    """What a root of the history said that holds as long as the history begins at `first` and its views are at `views`:
+    the links to what is kept of older members, and those to final pages.
+    """
+
+    first: int
+    views: int
+    older: tuple[Relation, ...]
+    final: Mapping[PageId, Relation]
+
+
 class ViewPages:
-    """Reads what readers find of a stream's views other than the chronological one."""
+    """Reads what readers find of a stream's views other than the chronological one, and the nodes of that one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._roots: dict[str, _Root] = {}
 
     async def states(self, stream: str) -> Sequence[ViewState]:
         """Return every build of the stream's views there ever was, oldest first."""
@@ -40,13 +53,17 @@ class ViewPages:
 
         The root links what is kept of older members first, then the live subtrees.
         """
+        if page_id.is_root and (root := self._roots.get(stream.name)) is not None:
+            page = await self._grown(stream, page_id, root)
+            if page is not None:
+                return page
         async with (
             self._database.connection(f"page {page_id.path(stream.name)}") as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            row = await connection.fetchrow(QUERIES["history"], stream.name)
-            count, first, gone = row or (0, 0, 0)
-            view = LogView(size=stream.page_size, fan=stream.fan, count=count, first=first, path=stream.timestamp_path)
+            row = await connection.fetchrow(QUERIES["history"], stream.name, stream.page_size)
+            count, first, gone, views, _ = row or (0, 0, 0, 0, None)
+            view = _log_view(stream, count, first)
             if not view.exists(page_id) or view.begins_before(page_id, gone):
                 return None
             edges = view.edges(page_id)
@@ -55,8 +72,34 @@ class ViewPages:
             if len(times) != len(set(edges)):
                 return None
             node = view.node(page_id, times)
-            older = await self._older(connection, stream) if page_id.is_root else ()
+            if not page_id.is_root:
+                return node
+            older = await self._older(connection, stream)
+            root = _Root(first=first, views=views, older=older, final=_final(view, node.relations))
+            self._roots[stream.name] = root
             return replace(node, relations=(*older, *node.relations))
+
+    async def _grown(self, stream: Stream, page_id: PageId, root: _Root) -> Page | None:
+        """Return the root with what was known of it and what has come since, without a transaction; None where it is
+        another one, or a member that it speaks of is not kept any more.
+        """
+        async with self._database.connection(f"page {page_id.path(stream.name)}") as connection:
+            row = await connection.fetchrow(QUERIES["history"], stream.name, stream.page_size)
+            if row is None or (row["first"], row["views"]) != (root.first, root.views):
+                return None
+            view = _log_view(stream, row["count"], root.first)
+            children = view.root_children()
+            # The open leaf is asked for anew each time: only what is final is known for ever.
+            times = {} if row["opened_at"] is None else {view.span(children[-1]).start: row["opened_at"]}
+            edges = view.edges_of(child for child in children if child not in root.final)
+            if lacking := [edge for edge in edges if edge not in times]:
+                rows = await connection.fetch(QUERIES["times"], stream.name, lacking)
+                times |= {each["sequence"]: each["published_at"] for each in rows}
+        if any(edge not in times for edge in edges):
+            return None
+        relations = tuple(root.final.get(child) or view.relation(child, times) for child in children)
+        self._roots[stream.name] = replace(root, final=_final(view, relations))
+        return Page(id=page_id, final=False, version=view.version, relations=(*root.older, *relations))
 
     async def _older(self, connection: Any, stream: Stream) -> tuple[Relation, ...]:
         """Link what is kept of the members before the live subtrees."""
@@ -198,6 +241,14 @@ class Reading:
         rows = await self.connection.fetch(QUERIES["bucket_times"], *bucket, places)
         times = {row["place"]: row["published_at"] for row in rows}
         return times if len(times) == len(set(places)) else None
+
+
+def _log_view(stream: Stream, count: int, first: int) -> LogView:
+    return LogView(size=stream.page_size, fan=stream.fan, count=count, first=first, path=stream.timestamp_path)
+
+
+def _final(view: LogView, relations: Sequence[Relation]) -> Mapping[PageId, Relation]:
+    return {relation.target: relation for relation in relations if view.is_final(relation.target)}
 
 
 def state_of(row: Any) -> ViewState:

@@ -23,6 +23,10 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDF_TYPE = f"{RDF}type"
 IS_PART_OF = "http://purl.org/dc/terms/isPartOf"
 
+# What stands behind the last member of a page that is no root, and between two members.
+END = {Form.JSONLD: b"]}\n", Form.TURTLE: b"", Form.NTRIPLES: b""}
+_BETWEEN = b",\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -84,6 +88,18 @@ def _as_rdf(member: Published, write: Callable[[bytes], bytes]) -> bytes:
 def render_page(page: Page, form: Form, *, frame: Frame) -> bytes:
     """Render a page in one form. The same page gives the same bytes for ever; all forms say the same (HTTP-04)."""
     return _PAGES[form](page, frame)
+
+
+def render_more(members: Sequence[Published], form: Form, *, frame: Frame) -> bytes:
+    """Render what stands between the last member and the end of a page with members, once it has these as well.
+
+    A page is `render_page` of its first members less `END`, this for the others, and `END`.
+    """
+    if form is Form.JSONLD:
+        return b"".join(_BETWEEN + full_body(member) for member in members)
+    if form is Form.TURTLE:
+        return b"".join(_turtle_blocks(members, frame))
+    return b"".join(_line_members(members, frame))
 
 
 def render_member(member: Published, form: Form, *, frame: Frame) -> bytes:
@@ -164,7 +180,7 @@ def _json_value(bound: Bound) -> str:
 
 
 def _json_members(members: Sequence[Published]) -> bytes:
-    return b'"member":[%s]' % b",\n".join(full_body(member) for member in members)
+    return b'"member":[%s]' % _BETWEEN.join(full_body(member) for member in members)
 
 
 def _turtle_page(page: Page, frame: Frame) -> bytes:
@@ -255,6 +271,10 @@ def _of_root(page: Page, frame: Frame, form: Form) -> bytes:
 
 def _turtle_members(members: Sequence[Published], frame: Frame) -> Iterator[bytes]:
     yield frame.prefixes
+    yield from _turtle_blocks(members, frame)
+
+
+def _turtle_blocks(members: Sequence[Published], frame: Frame) -> Iterator[bytes]:
     link = f"<{frame.iri}> <{TREE}member> <".encode()
     for member in members:
         yield link + member_iri(member) + b"> .\n"

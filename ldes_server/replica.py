@@ -41,14 +41,14 @@ class ReplicaStore:
         """Return how far the primary is."""
         return self._tell(stream, await self._primary.head(stream))
 
-    async def page(self, stream: Stream, page_id: PageId) -> Page | None:
+    async def page(self, stream: Stream, page_id: PageId, *, known: Sequence[Published] = ()) -> Page | None:
         """Return the page of the replica, or the primary's where that one lacks it or is behind what was told."""
-        page = await self._replica.page(stream, page_id)
+        page = await self._replica.page(stream, page_id, known=known)
         if page is None or (not page.final and page.version < self._least(stream.name, page_id)):
             if page_id.is_root:
                 # What it links must be shown as it says, so from here on nothing older is.
                 await self.newest_head(stream.name)
-            return await self._primary.page(stream, page_id)
+            return await self._primary.page(stream, page_id, known=known)
         return page
 
     async def leaf(self, stream: Stream, page_id: PageId) -> Leaf | None:

@@ -96,11 +96,21 @@ def mutable(max_age: timedelta) -> str:
 
 def make_ready(body: bytes, variant: Variant, *, cache_control: str, extra: Headers = ()) -> Ready:
     """Make the answer for a body. Bodies too small to gain are sent as they are, gzip allowed or not."""
-    squeezed = variant.gzip and len(body) >= _GZIP_FROM
+    squeezed = is_squeezed(len(body), variant)
     payload = _gzip(body) if squeezed else body
     return _ready(
         body, payload, variant, squeezed=squeezed, headers=((b"cache-control", cache_control.encode()), extra)
     )
+
+
+def make_squeezed(payload: bytes, variant: Variant, *, cache_control: str) -> Ready:
+    """Make the answer for a body that is compressed already, as a `squeezer` does it."""
+    return _ready(payload, payload, variant, squeezed=True, headers=((b"cache-control", cache_control.encode()), ()))
+
+
+def is_squeezed(size: int, variant: Variant) -> bool:
+    """Whether a body of so many bytes is sent compressed."""
+    return variant.gzip and size >= _GZIP_FROM
 
 
 def pack(body: bytes) -> bytes:
@@ -212,7 +222,12 @@ def _head(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(b"%s: %s\r\n" % pair for pair in headers) + b"\r\n"
 
 
-def _gzip(body: bytes) -> bytes:
+def squeezer() -> zlib._Compress:
+    """Begin to compress a body as all of ours are."""
     # 31 = zlib's largest window with a gzip wrapper; no name and no time in it, so equal bodies give equal bytes.
-    squeeze = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
+
+
+def _gzip(body: bytes) -> bytes:
+    squeeze = squeezer()
     return squeeze.compress(body) + squeeze.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
@@ -14,9 +14,10 @@ from typing import Protocol
 from ldes_server.ahead import Ahead
 from ldes_server.current import Current
 from ldes_server.fragmentations.kept import BUCKET
+from ldes_server.growing import OpenPages
 from ldes_server.hypermedia import describe
 from ldes_server.log_view import ROOT, VIEW, LogView
-from ldes_server.model import ROOT_GROUPS, Head, Page, PageId, Published, Stream, ViewState
+from ldes_server.model import ROOT_GROUPS, Head, Page, PageId, Published, Stream
 from ldes_server.negotiate import FORMS, PAGE_FORMS, Form
 from ldes_server.render import Frame, render_member, render_page
 from ldes_server.responses import (
@@ -30,8 +31,9 @@ from ldes_server.responses import (
     mutable,
     pack,
 )
-from ldes_server.searches import Search, search_of
+from ldes_server.searches import Search
 from ldes_server.shown import Edition, Shown
+from ldes_server.standing import Standing, read_standing
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from ldes_server.together import Together
 from ldes_server.turns import Turns
@@ -66,26 +68,6 @@ class _Known:
     read_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Views:
-    """What readers find of a stream's views, true for as long as `Head.views` is `version`."""
-
-    version: int
-    states: Mapping[tuple[str, int], ViewState]
-    searches: Mapping[str, Search]
-    frame: Frame
-
-    def readable(self) -> set[tuple[str, int]]:
-        return {key for key, state in self.states.items() if state.readable}
-
-    def gone(self, page_id: PageId) -> bool:
-        """Whether there was such a page, and it is not handed out any more."""
-        found = [state for (name, _), state in self.states.items() if name == page_id.view]
-        if page_id.is_root:
-            return bool(found) and all(state.state in ("retired", "gone") for state in found)
-        return any(state.build == page_id.build and state.state == "gone" for state in found)
-
-
 class Shelf:
     """Everything the web side hands out of the store.
 
@@ -110,7 +92,7 @@ class Shelf:
         self._clock = clock
         self._heads: dict[str, _Known] = {}
         self._changes: Counter[str] = Counter()
-        self._views: dict[str, _Views] = {}
+        self._views: dict[str, Standing] = {}
         self._gone: dict[str, int] = {}
         self.current = Current()
         self.shown = Shown()
@@ -118,6 +100,7 @@ class Shelf:
         self.late: Callable[[str], None] = lambda _: None
         self._heads_read: Together[Head] = Together()
         self._made: Together[Ready | Missing] = Together()
+        self._open_pages = OpenPages()
         self._copies = Turns()
         self._ahead = Ahead()
 
@@ -217,15 +200,21 @@ class Shelf:
     async def _open(self, stream: Stream, page_id: PageId, variant: Variant, head: Head) -> Ready | Missing:
         """Make it and keep it for its version."""
         started = self._clock()
-        page = await self.store.page(stream, page_id)
+        page = await self.store.page(stream, page_id, known=self._open_pages.known(stream.name, page_id))
         if page is None:
             return Missing.GONE
         if page.final:
             # It filled up between the two reads: it must never go out once as mutable and once as final.
             return await self._final(stream, page_id, variant, page=page)
-        frame = (await self._views_at(stream, head)).frame if page_id.is_root else self.frames[stream.name]
-        body = render_page(page, PAGE_FORMS[variant.media], frame=frame)
-        ready = make_ready(body, variant, cache_control=mutable(stream.max_age))
+        control = mutable(stream.max_age)
+        if page_id.is_root:
+            frame = (await self._views_at(stream, head)).frame
+            body = render_page(page, PAGE_FORMS[variant.media], frame=frame)
+            ready = self._open_pages.root(stream.name, body, variant, cache_control=control)
+        else:
+            self._open_pages.keep(stream.name, page)
+            frame = self.frames[stream.name]
+            ready = self._open_pages.leaf(stream.name, page, variant, frame=frame, cache_control=control)
         self.current.put((stream.name, "root" if page_id.is_root else "open", variant), _version(head), ready)
         PAGE_SECONDS.labels("rendered").observe(self._clock() - started)
         return ready
@@ -308,23 +297,11 @@ class Shelf:
         """Return the names of the views that have a root now, the chronological one first."""
         return (await self._views_at(self.streams[name], await self.head(name))).frame.views
 
-    async def _views_at(self, stream: Stream, head: Head) -> _Views:
+    async def _views_at(self, stream: Stream, head: Head) -> Standing:
         """Return what readers find of the views, read again whenever the head says that it changed."""
         known = self._views.get(stream.name)
         if known is None or known.version != head.views:
-            states = await self.store.views(stream.name)
-            live = {each.name: each.definition for each in states if each.state == "live" and each.name != VIEW}
-            searches = {name: it for name in sorted(live) if (it := search_of(live[name], stream.model))}
-            policies = await self.store.policies(stream.name)
-            before, known = (
-                known,
-                _Views(
-                    version=head.views,
-                    states={(state.name, state.build): state for state in states},
-                    searches=searches,
-                    frame=describe(stream, self._base_url, (VIEW, *sorted(live)), searches, policies),
-                ),
-            )
+            before, known = known, await read_standing(stream, self.store, head.views, base_url=self._base_url)
             self._views[stream.name] = known
             for view, build in (before.readable() if before else set()) - known.readable():
                 self.cache.forget(f"/{stream.name}/{view}/{build}/".encode())
@@ -364,7 +341,7 @@ class Shelf:
         if (known := await self._kept(stream.name, page_id, variant)) is not None:
             return known
         started, gone = self._clock(), self.gone(stream.name)
-        page = page or await self.store.page(stream, page_id)
+        page = page or await self.store.page(stream, page_id, known=self._open_pages.known(stream.name, page_id))
         if page is None:
             return Missing.GONE
         body = await self._keep(page, PAGE_FORMS[variant.media], self.frames[stream.name])

@@ -88,8 +88,11 @@ class PageStore(Protocol):
         """Return how far the stream is, asking whoever takes the writes; to be sure before a page is denied."""
         ...
 
-    async def page(self, stream: Stream, page_id: PageId) -> Page | None:
-        """Return the page, or None when there is no such page (yet)."""
+    async def page(self, stream: Stream, page_id: PageId, *, known: Sequence[Published] = ()) -> Page | None:
+        """Return the page, or None when there is no such page (yet).
+
+        `known` are the first members of a leaf of the history as they were read before: they need not be read again.
+        """
         ...
 
     async def kept(self, stream: str, page_id: PageId, form: str) -> bytes | None:

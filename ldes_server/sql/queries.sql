@@ -81,10 +81,10 @@ CROSS JOIN LATERAL (
 WHERE s.name = $1
 
 -- name: leaf
--- The members of a range of sequence numbers, in order; none of what the history does not hand out any more.
+-- The members of a leaf that begins at $2, from $3 to before $4, in order; none of what the history does not hand out any more.
 SELECT m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
 FROM ldes.streams AS s JOIN ldes.members AS m ON m.stream = s.id
-WHERE s.name = $1 AND s.gone <= $2 AND m.sequence >= $2 AND m.sequence < $3
+WHERE s.name = $1 AND s.gone <= $2 AND m.sequence >= $3 AND m.sequence < $4
 ORDER BY m.sequence
 
 -- name: since

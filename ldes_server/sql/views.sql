@@ -1,8 +1,15 @@
 -- Reading the pages of views: each query under its name, with what it promises.
 
 -- name: history
--- How far the history is, and where it begins.
-SELECT count, first, gone FROM ldes.streams WHERE name = $1
+-- How far the history is, where it begins, what else its root depends on, and when the first member of the open leaf was
+-- published, of pages of $2; none where the leaf is empty.
+SELECT
+    s.count, s.first, s.gone, s.views,
+    (
+        SELECT m.published_at FROM ldes.members AS m
+        WHERE m.stream = s.id AND m.sequence = s.count - s.count % $2::bigint
+    ) AS opened_at
+FROM ldes.streams AS s WHERE s.name = $1
 
 -- name: times
 -- The publication times of single members.
