@@ -92,6 +92,9 @@ class OpenPages:
         self._growths: OrderedDict[tuple[str, Variant], _Growth] = OrderedDict()
         self._roots: OrderedDict[tuple[str, Variant], _Beginning] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._pages) + len(self._growths) + len(self._roots)
+
     def known(self, stream: str, page_id: PageId) -> Sequence[Published]:
         """Return the members of a leaf that were read before."""
         page = self._pages.get(stream)

@@ -48,7 +48,13 @@ async def rows(store: PostgresStore, query: str = COUNT_ROWS) -> int:
 
 
 async def history(store: PostgresStore) -> set[int]:
-    """Return what a reader finds from the root of the history on; every linked page must be there."""
+    """Return what a reader finds from the root of the history on; every linked page must be there.
+
+    A store that read the root before and one that did not find the same.
+    """
+    stream = make_stream({})
+    async with PostgresStore(store.dsn, base_url="https://example.org") as fresh:
+        assert await store.page(stream, ROOT) == await fresh.page(stream, ROOT)
     return (await read(store, make_stream({}), "log")).sequences
 
 

@@ -127,6 +127,39 @@ async def test_members_come_back_as_they_went_in(store: Store) -> None:
     assert await store.member("parking", "parking/members/5") == members([5])[0]
 
 
+async def test_a_leaf_is_the_same_with_what_is_known_of_it(store: Store) -> None:
+    """Members read before are not read again, and the page is the one that was read whole, open or full."""
+    await fill(store, 6)
+    tail = PageId(level=0, index=1)
+    for known in (members([4]), members([4, 5])):
+        page = await store.page(STREAM, tail, known=known)
+        assert page == Page(id=tail, final=False, version=6, members=members([4, 5]))
+    await fill(store, 9)
+    page = await store.page(STREAM, tail, known=members([4, 5]))
+    assert page == await store.page(STREAM, tail)
+    assert page is not None
+    assert page.final
+    assert await store.page(STREAM, PageId(level=0, index=3), known=()) is None
+
+
+@pytest.mark.parametrize("other", [members([4, 5], id="other"), members([4, 5], body=b"{}"), members(range(4, 8))])
+async def test_a_database_that_was_put_back_is_believed(store: Store, other: tuple[Published, ...]) -> None:
+    """What is known is of a later state of the database that was lost: the page is what the database has."""
+    await fill(store, 6)
+    tail = PageId(level=0, index=1)
+    assert await store.page(STREAM, tail, known=other) == await store.page(STREAM, tail)
+    assert await store.page(STREAM, PageId(level=0, index=2), known=members(range(8, 10))) is None
+
+
+async def test_a_root_that_grew_is_the_root_read_at_once(opener: Opener) -> None:
+    """At every count a process that read the root before and one that did not find the same page."""
+    async with opener("https://example.org") as reader:
+        for count in range(2 * SIZE * 4 + 2):
+            await fill(reader, count)
+            async with opener("https://example.org") as fresh:
+                assert await reader.page(STREAM, ROOT) == await fresh.page(STREAM, ROOT)
+
+
 async def test_the_root_links_final_subtrees_and_the_open_leaf(store: Store) -> None:
     """The root links what is final, largest first, then the open leaf; its version moves with the head."""
     await fill(store, 4 * SIZE + 1)

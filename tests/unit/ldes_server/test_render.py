@@ -13,7 +13,16 @@ from ldes_server.hypermedia import describe, nest
 from ldes_server.log_view import DATE_TIME
 from ldes_server.model import GENERATED_AT, Bound, Page, PageId, Relation, RelationType, Stream
 from ldes_server.negotiate import FORMS, Form
-from ldes_server.render import Frame, full_body, member_iri, render_member, render_members, render_page
+from ldes_server.render import (
+    END,
+    Frame,
+    full_body,
+    member_iri,
+    render_member,
+    render_members,
+    render_more,
+    render_page,
+)
 from tests.conformance.kit import doubles_by_value, extract, make_members, members_of, parse, two_streams
 
 BASE = "https://data.example.org"
@@ -78,6 +87,19 @@ def test_all_forms_say_the_same(frame: Frame, page: Page) -> None:
 def test_rendering_is_a_function(frame: Frame, page: Page, form: Form) -> None:
     """LDES-59: the same page gives the same bytes."""
     assert render_page(page, form, frame=frame) == render_page(page, form, frame=frame)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("form", Form)
+def test_a_page_is_its_first_members_and_the_others(name: str, form: Form) -> None:
+    """LDES-59: more members between the last one and the end of a page give the page that has them all."""
+    frame, members = FRAMES[name], make_members(STREAMS[name], range(5), BASE)
+    page = Page(id=PageId(level=0, index=0), final=False, version=5, members=members)
+    for count in range(1, 6):
+        begun = render_page(replace(page, members=members[:count]), form, frame=frame)
+        more = render_more(members[count:], form, frame=frame)
+        assert begun.endswith(END[form])
+        assert begun[: len(begun) - len(END[form])] + more + END[form] == render_page(page, form, frame=frame)
 
 
 @pytest.mark.parametrize("name", STREAMS)
