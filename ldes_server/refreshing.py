@@ -66,3 +66,4 @@ class Refresher:
                 head = await shelf.head(stream)
                 if following.index * shelf.streams[stream].page_size < head.count:
                     await shelf.page(stream, following, variant)
+                    shelf.expect(stream, following, variant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
@@ -37,6 +38,7 @@ from ldes_server.standing import Standing, read_standing
 from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
 from ldes_server.together import Together
 from ldes_server.turns import Turns
+from streams.errors import StoreError
 from streams.metrics import PAGE_SECONDS
 
 # How old what we know of a head may get when nobody tells us of changes: well within one polling interval (HTTP-09).
@@ -140,6 +142,10 @@ class Shelf:
         self.shown.put(stream, page_id, variant, Edition(ready, version, until))
         return ready
 
+    def expect(self, stream: str, page_id: PageId, variant: Variant) -> None:
+        """Keep a page shown through changes, for a moment, though nobody has asked for it yet."""
+        self.shown.expect(stream, page_id, variant, until=self._clock() + 2 * SHOWN_STALE.total_seconds())
+
     async def head(self, stream: str, *, fresh: bool = False) -> Head:
         """Return how far the stream is, as of now (`fresh`) or of at most `HEAD_MAX_AGE` ago."""
         known = None if fresh else self._heads.get(stream)
@@ -158,6 +164,10 @@ class Shelf:
         for page_id, variant in self.shown.pages(stream):
             # Whoever was answered by this head must not be shown a page as open that it closed; of buckets who knows.
             if not page_id.is_root and (page_id.view != VIEW or page_id.bucket or view.is_final(page_id)):
+                if page_id.view == VIEW and not page_id.bucket:
+                    # Its readers see it open until it is ready as it stays: otherwise each of them would wait for that.
+                    with suppress(StoreError):  # where it cannot be kept just now, whoever asks for it is told so
+                        await self._final(self.streams[stream], page_id, variant)
                 self.shown.forget(stream, page_id, variant)
         if self._changes[stream] == changes:
             # Otherwise it may be of before the change that was told meanwhile.

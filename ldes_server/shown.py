@@ -25,13 +25,14 @@ class Edition(NamedTuple):
 class _Place:
     """Where one answer is shown, and whether anybody asked for it since."""
 
-    __slots__ = ("asked", "page", "ready", "until", "variant", "version")
+    __slots__ = ("asked", "expected", "page", "ready", "until", "variant", "version")
 
     def __init__(self, page: PageId, variant: Variant, edition: Edition) -> None:
         self.page = page
         self.variant = variant
         self.ready, self.version, self.until = edition
         self.asked = False
+        self.expected = 0.0
 
 
 class Shown:
@@ -72,9 +73,16 @@ class Shown:
         if self._size + len(edition.ready.wire) > self._capacity:
             # What matters comes back with the next request for it.
             self.clear()
-        self._places[key] = _Place(page, variant, edition)
+        place = self._places[key] = _Place(page, variant, edition)
+        place.expected = 0.0 if before is None else before.expected
         self._of.setdefault(stream, set()).add(key)
         self._size += len(edition.ready.wire)
+
+    def expect(self, stream: str, page: PageId, variant: Variant, *, until: float) -> None:
+        """Take it that somebody asks for a page that is shown, as far as what fades goes, at `until` or before."""
+        place = self._places.get(_key(stream, page, variant))
+        if place is not None:
+            place.expected = until
 
     def forget(self, stream: str, page: PageId, variant: Variant) -> None:
         """Show one answer no longer."""
@@ -84,6 +92,8 @@ class Shown:
         """Show of a stream that changed what is asked for until `until` at most, and nothing else."""
         for key in tuple(self._of.get(stream, ())):
             place = self._places[key]
+            if until <= place.expected:
+                place.asked = True
             if place.asked:
                 place.until = min(place.until, until)
             else:

@@ -47,6 +47,23 @@ def test_what_changed_fades_when_it_is_asked_for_and_goes_when_it_is_not() -> No
     assert (len(shown), shown.size) == (2, len(root.wire) + len(leaf.wire))
 
 
+def test_what_is_expected_stays_as_if_it_were_asked_for() -> None:
+    """A page that its readers are about to come to is kept and made anew through changes, until the moment named."""
+    shown, leaf = Shown(), ready("leaf")
+    shown.put("s", LEAF, JSON, Edition(leaf, (1,), 10.0))
+    shown.expect("s", LEAF, JSON, until=4.0)
+    shown.expect("s", OTHER, JSON, until=4.0)
+    shown.fade("s", until=3.0)
+    assert list(shown.asked("s")) == [(LEAF, JSON)]
+    shown.put("s", LEAF, JSON, Edition(leaf, (2,), 10.0))
+    assert list(shown.asked("s")) == []
+    shown.fade("s", until=4.0)
+    assert list(shown.asked("s")) == [(LEAF, JSON)]
+    shown.put("s", LEAF, JSON, Edition(leaf, (3,), 10.0))
+    shown.fade("s", until=4.1)
+    assert len(shown) == 0
+
+
 def test_pages_that_are_asked_for_are_named_with_the_root_last() -> None:
     """Only what somebody asked for since it was put is worth making anew."""
     shown = Shown()
