@@ -50,12 +50,18 @@ class Refresher:
             changed, self._changed = self._changed, set()
             for stream in changed:
                 try:
-                    await self._refresh(stream)
+                    await self.refresh(stream)
                 except StoreError as error:
                     _log.warning("shown pages are not made anew", stream=stream, reason=error.what)
             await asyncio.sleep(self._pace.total_seconds())
 
-    async def _refresh(self, stream: str) -> None:
+    async def refresh(self, stream: str) -> None:
+        """Make what is shown of a stream and asked for anew, now.
+
+        Raises:
+            StoreError: the store fails.
+
+        """
         shelf = self._shelf
         for page, variant in shelf.shown.asked(stream):
             if isinstance(await shelf.page(stream, page, variant), Missing):

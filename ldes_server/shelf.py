@@ -48,7 +48,6 @@ SHOWN_STALE = timedelta(milliseconds=500)
 # 64 MB: about 5,000 compressed pages of 250 members, a few hundred uncompressed.
 CACHE_BYTES = 64 * 1024 * 1024
 
-
 # What the answers to what may change depend on.
 _Version = tuple[int, int, int]
 
