@@ -13,6 +13,7 @@ from ldes_server.keeping import declare
 from ldes_server.log_view import ROOT
 from ldes_server.model import Page, PageId, Placed
 from ldes_server.postgres_store import PostgresStore
+from ldes_server.postgres_views import ViewPages
 from ldes_server.retention import Retention
 from streams.errors import TwinError
 from tests.support.keeping import HOUR, Clock, begin, kept_stream, promised, step
@@ -50,11 +51,10 @@ async def rows(store: PostgresStore, query: str = COUNT_ROWS) -> int:
 async def history(store: PostgresStore) -> set[int]:
     """Return what a reader finds from the root of the history on; every linked page must be there.
 
-    A store that read the root before and one that did not find the same.
+    Who read the root before and who did not find the same.
     """
     stream = make_stream({})
-    async with PostgresStore(store.dsn, base_url="https://example.org") as fresh:
-        assert await store.page(stream, ROOT) == await fresh.page(stream, ROOT)
+    assert await store.page(stream, ROOT) == await ViewPages(store.database).history(stream, ROOT)
     return (await read(store, make_stream({}), "log")).sequences
 
 
