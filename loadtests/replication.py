@@ -104,7 +104,11 @@ async def _ours(ground: Ground, clients: int, seconds: float, *, keep: Path | No
 
 
 async def _listed(ground: Ground, folder: Path, pages: int, seconds: float) -> Copied:
-    """Let the same client fetch the same bytes from nginx, all addresses known."""
+    """Let the same client fetch and read the same bytes from nginx, all addresses known.
+
+    It reads them there too because its pace decides what an answer costs: a server that is asked faster than it answers
+    finds several questions whenever it looks, one that is asked slower wakes up for each.
+    """
     with Nginx(folder, cpu=ground.plan.server) as nginx:
         command = [nginx.base, f"--list={pages}"]
         # Once before the clock runs: nginx opens each file at its first request.
@@ -182,7 +186,7 @@ def _ratios(copies: Copies) -> list[Figure]:
     ours, theirs = copies.ready[0], copies.listed[0]
     clock = (
         f"pages ready in memory, by the clock; the client takes {ours.client / ours.pages * 1e6:.0f} us of its own for a "
-        f"page of ours, which it reads, and {theirs.client / theirs.pages * 1e6:.0f} for one of nginx"
+        f"page of ours, and {theirs.client / theirs.pages * 1e6:.0f} for one of nginx, whose links it does not follow"
     )
     kept, new = reference / copies.kept.cost, reference / copies.new.cost
     return [
