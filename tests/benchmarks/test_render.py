@@ -6,9 +6,12 @@ import time
 import timeit
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from ldes_server.growing import OpenPages
 from ldes_server.hypermedia import describe
 from ldes_server.model import Page, PageId
 from ldes_server.negotiate import Form, PlainForm
@@ -52,3 +55,27 @@ def test_a_page_from_members_to_bytes(name: str) -> None:
         print(f"  {plain.value:19} {cost:9.0f} us   {joined / cost:.3f} of the rate of the join")
     print(f"  bare zlib 6         {packed:9.0f} us   1.000")
     print(f"  packed, with ETag   {ready:9.0f} us   {packed / ready:.3f} of the rate of bare zlib 6")
+
+
+def _itself(pages: OpenPages) -> OpenPages:
+    return pages
+
+
+@pytest.mark.parametrize("name", ["parking", "traffic"])
+def test_versions_of_a_leaf_that_grows(name: str) -> None:
+    """Seven versions of a leaf cost a stated part of making each of them at once."""
+    stream = make_stream("gent-x", load_model(name), page_size=MEMBERS)
+    frame, variant = describe(stream, BASE), Variant(media="application/ld+json", gzip=True)
+    members = make_members(stream, range(MEMBERS - 1), BASE)
+    whole = Page(id=PageId(level=0, index=0), final=False, version=0, members=members)
+    versions = [replace(whole, members=members[:count]) for count in range(9, MEMBERS, 40)]
+
+    def make(pages: Callable[[], OpenPages]) -> None:
+        for page in versions:
+            pages().leaf("gent-x", page, variant, frame=frame, cache_control="")
+
+    anew = _microseconds(lambda: make(OpenPages), number=3)
+    grown = _microseconds(lambda: make(partial(_itself, OpenPages())), number=3)
+    print(f"\n{name}: {len(versions)} versions of a leaf, up to {len(versions[-1].members)} members")
+    print(f"  each at once        {anew:9.0f} us   1.000")
+    print(f"  by what is new      {grown:9.0f} us   {grown / anew:.3f} of the time")
