@@ -239,13 +239,23 @@ async def _tables_ready(source: Source, lookups: Lookups, stop: asyncio.Event) -
 
 
 async def _store(source: Source, outcome: Outcome, log: Log, *, offset: int) -> None:
-    for start in range(0, len(outcome.members), _CHUNK):
-        records = [member.to_record() for member in outcome.members[start : start + _CHUNK]]
-        await log.append(members_topic(source.stream), records)
-    for start in range(0, len(outcome.rejections), _CHUNK):
-        records = [rejection.to_record() for rejection in outcome.rejections[start : start + _CHUNK]]
-        await log.append(rejected_topic(source.name), records)
-    await log.append(state_topic(source.name), [_checkpoint(source, outcome.memory, offset=offset)])
+    """Append members, then rejections, then the checkpoint: what is most often little goes together."""
+    whole = [
+        *_chunks(members_topic(source.stream), [member.to_record() for member in outcome.members]),
+        *_chunks(rejected_topic(source.name), [rejection.to_record() for rejection in outcome.rejections]),
+    ]
+    state = (state_topic(source.name), [_checkpoint(source, outcome.memory, offset=offset)])
+    if sum(len(records) for _, records in whole) <= _CHUNK:
+        await log.append_together([*whole, state])
+        return
+    for topic, records in whole:
+        await log.append(topic, records)
+    await log.append(*state)
+
+
+def _chunks(topic: str, records: Sequence[Record]) -> Iterator[tuple[str, Sequence[Record]]]:
+    for start in range(0, len(records), _CHUNK):
+        yield topic, records[start : start + _CHUNK]
 
 
 def _checkpoint(source: Source, memory: Memory, *, offset: int) -> Record:
