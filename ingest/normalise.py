@@ -41,6 +41,9 @@ from streams.record import (
 _READ = 100
 # Packed bytes normalised at once: a packed MIV minute is 150 KB and becomes 20 MB of members.
 _PORTION = 128 * 1024
+# Packed bytes that are normalised on the spot: some milliseconds at most, where handing them to a thread and back costs
+# as much as a dozen items.
+_LITTLE = 1024
 # Records appended at once: about 10 MB of traffic members.
 _CHUNK = 2000
 # Seconds between looks for a lookup's first document.
@@ -183,7 +186,10 @@ async def run_normaliser(source: Source, mapper: Mapper, log: Log, *, stop: asyn
         for portion in portions(entries):
             if not await _tables_ready(source, lookups, stop):
                 return
-            outcome = await asyncio.to_thread(normalise, portion, mapper, memory, tables=lookups.tables)
+            if sum(len(entry.record.value) for entry in portion) <= _LITTLE:
+                outcome = normalise(portion, mapper, memory, tables=lookups.tables)
+            else:
+                outcome = await asyncio.to_thread(normalise, portion, mapper, memory, tables=lookups.tables)
             memory = outcome.memory
             await _store(source, outcome, log, offset=portion[-1].offset)
             _count(source, outcome)
