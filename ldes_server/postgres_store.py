@@ -126,7 +126,11 @@ class PostgresStore:
         """
         views = self._plain.get(stream)
         async with self.database.connection(f"append to {stream}") as connection:
-            if views is not None and len(placed.members) <= _FEW and await _append_few(connection, stream, placed, views):
+            if (
+                views is not None
+                and len(placed.members) <= _FEW
+                and await _append_few(connection, stream, placed, views)
+            ):
                 return
             async with connection.transaction():
                 await self._append_all(connection, stream, placed)
@@ -140,7 +144,10 @@ class PostgresStore:
                 await _refuse_dropped(connection, stream, row["id"], placed)
             if await connection.fetchval(QUERIES["newest"], row["id"], placed.members[0].sequence):
                 await number_new(connection, row["id"], placed.members[0].sequence)
-            if await self._placer.publish(connection, stream, row["id"], placed.members, placed.bodies) or row["forgets"]:
+            if (
+                await self._placer.publish(connection, stream, row["id"], placed.members, placed.bodies)
+                or row["forgets"]
+            ):
                 self._plain.pop(stream, None)
             else:
                 self._plain[stream] = row["views"]

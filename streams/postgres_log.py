@@ -144,8 +144,9 @@ class PostgresLog:
         rows: list[list[Any]] = [[] for _ in range(7)]
         for topic, records in parts:
             lasts, columns = _columns(records)
-            for held, column in zip(rows, [[topic] * len(lasts), lasts, *columns], strict=True):
-                held += column
+            named: list[list[Any]] = [[topic] * len(lasts), lasts, *columns]
+            for held, column in zip(rows, named, strict=True):
+                held.extend(column)
         async with self._connection("append") as connection:
             if not await connection.fetchval(QUERIES["append_together"], topics, counts, *rows):
                 for topic in topics:
