@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -206,6 +207,10 @@ def _word_when(binding: Binding, node: Node, faults: Faults) -> Binding:
                 continue
             if isinstance(value.value, list | dict) or not isinstance(value.value, bool | int | float | str):
                 faults.add(value.line, f"`{test}` needs a plain value, not {value.described}", f"write {{ {test}: 0 }}")
+                continue
+            if isinstance(value.value, float) and not math.isfinite(value.value):
+                what = f"`{test}` needs a number that a value can reach, not {value.text}"
+                faults.add(value.line, what, f"write a finite one, {{ {test}: 0 }}, or leave the condition out")
                 continue
             conditions.append(Condition(name=name, test=test, value=value.value))
     if not conditions:

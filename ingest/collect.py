@@ -15,6 +15,9 @@ from streams.logs import logger
 from streams.metrics import COLLECTED_BYTES, COLLECTED_PAYLOADS, DUE, LAST_COLLECTED, POLLS
 from streams.record import Payload, Record, raw_topic
 
+# Bytes packed on the spot: a fifth of a millisecond, no more than handing them to a thread and back.
+_LITTLE = 16 * 1024
+
 _log = logger(__name__)
 
 
@@ -36,7 +39,7 @@ async def collect(source: str, connector: Connector, log: Log, *, stop: asyncio.
     while not stop.is_set():
         poll = await _poll(source, connector, cursor)
         if poll.payloads:
-            await log.append(topic, await asyncio.to_thread(_packed, poll.payloads))
+            await log.append(topic, await _records(poll.payloads))
             cursor = poll.payloads[-1].cursor
             _count(source, poll.payloads)
         DUE.labels(source=source).set(time.time() + poll.again_in.total_seconds())
@@ -56,6 +59,12 @@ async def _poll(source: str, connector: Connector, cursor: bytes) -> Poll:
         return Poll(payloads=(), again_in=wait)
     POLLS.labels(source=source, outcome="news" if poll.payloads else "empty").inc()
     return poll
+
+
+async def _records(payloads: Sequence[Payload]) -> list[Record]:
+    if sum(len(payload.body) for payload in payloads) <= _LITTLE:
+        return _packed(payloads)
+    return await asyncio.to_thread(_packed, payloads)
 
 
 def _packed(payloads: Sequence[Payload]) -> list[Record]:

@@ -44,8 +44,10 @@ async def run_views(stream: Stream, store: Sink, *, stop: asyncio.Event, grace: 
     await store.ensure_stream(stream)
     declared = {name: definition_text(definition) for name, definition in stream.views.items()}
     await store.builds.reconcile(stream.name, declared)
+    rested = False
     while not stop.is_set():
-        states = await store.builds.states(stream.name)
+        # Who rested had nothing to do, and most likely has nothing now; who works must see what it has done.
+        states = await (store.builds.glance(stream.name) if rested else store.builds.states(stream.name))
         building = [each for each in states if each.state == "building"]
         for each in building:
             if not stop.is_set():
@@ -53,7 +55,8 @@ async def run_views(stream: Stream, store: Sink, *, stop: asyncio.Event, grace: 
         for each in states:
             if each.state == "live":
                 VIEW_BUCKETS.labels(stream=stream.name, view=each.name).set(each.buckets)
-        if not building and not await _clean(stream.name, states, store.builds, grace=grace):
+        rested = not building and not await _clean(stream.name, states, store.builds, grace=grace)
+        if rested:
             await _rest(stop)
 
 

@@ -99,8 +99,12 @@ async def sign_closed(stream: Stream, store: Signer, *, stop: asyncio.Event) -> 
 
 async def run_signing(stream: Stream, store: Signer, *, stop: asyncio.Event) -> None:
     """Sign closed pages until `stop`. Raises `StoreError`; calling again goes on where this call ended."""
+    closed = -1
     while not stop.is_set():
-        await sign_closed(stream, store, stop=stop)
+        pages = (await store.head(stream.name)).count // stream.page_size
+        if pages != closed:
+            await sign_closed(stream, store, stop=stop)
+            closed = pages
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _EVERY.total_seconds())
 

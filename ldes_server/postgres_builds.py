@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from ldes_server.rows import published
 from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "builds")
+# How old what a glance tells may be: the loops of all streams look every two seconds, each in its own time.
+_GLANCE_SECONDS = 1.0
 # Rows that one statement of a sweep deletes: a few milliseconds each, so that nobody waits for it.
 _SWEEP = 5000
 # Members that may be placed under the stream's lock: the writer waits for it once per build, 30 ms.
@@ -42,10 +45,23 @@ class Builds:
         self._announce = announce
         self._pages = ViewPages(database)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._glancing = asyncio.Lock()
+        self._glance: Mapping[str, Sequence[ViewState]] = {}
+        self._glance_until = 0.0
 
     async def states(self, stream: str) -> Sequence[ViewState]:
         """Return every build of the stream's views there ever was, oldest first."""
         return await self._pages.states(stream)
+
+    async def glance(self, stream: str) -> Sequence[ViewState]:
+        """Return what `states` does, as it was at most a second ago: one question for all who look at their streams."""
+        clock = asyncio.get_running_loop().time
+        async with self._glancing:
+            if clock() >= self._glance_until:
+                began = clock()
+                self._glance = await self._pages.all_states()
+                self._glance_until = began + _GLANCE_SECONDS
+            return self._glance.get(stream, ())
 
     async def reconcile(self, stream: str, declared: Mapping[str, str]) -> None:
         """Make an existing stream's builds what is declared: view name → text of its definition.

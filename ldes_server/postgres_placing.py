@@ -58,18 +58,20 @@ class Placer:
         number: int,
         members: Sequence[Published],
         bodies: Sequence[Mapping[str, Any]],
-    ) -> None:
+    ) -> bool:
         """Place new members of the locked stream with this number in all its live views; `bodies` may be empty.
+
+        Returns whether there are live views.
 
         Raises:
             StoreError: not retriable; the stream has views and nobody said what its model is.
 
         """
-        live = [Build(**row) for row in await connection.fetch(QUERIES["live_views"], number)]
+        found = [Build(**row) for row in await connection.fetch(QUERIES["live_views"], number)]
         # What is newest is no place: the store knows it already (postgres_newest.py).
-        live = [build for build in live if build.definition != DEFINITION]
+        live = [build for build in found if build.definition != DEFINITION]
         if not live:
-            return
+            return bool(found)
         bodies = bodies or [orjson.loads(member.body) for member in members]
         pairs = list(zip(members, bodies, strict=True))
         touched = [self.touch(stream, build, pairs) for build in live]
@@ -77,6 +79,7 @@ class Placer:
         changed = [(build.id, buckets) for build, buckets in zip(live, placed, strict=True) if buckets != build.buckets]
         if changed:
             await connection.execute(QUERIES["number_buckets"], *_columns(changed, 2))
+        return True
 
     def touch(self, stream: str, build: Build, members: Iterable[tuple[Published, Mapping[str, Any]]]) -> Touched:
         """Ask where a build places members (each with its parsed body), in order of publication."""

@@ -20,7 +20,7 @@ from ldes_server.postgres_placing import Placer
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
 from ldes_server.retention import Retention
-from ldes_server.rows import copy_members, head_of, published
+from ldes_server.rows import columns_of, copy_members, head_of, published
 from ldes_server.selection import Selection
 from streams.errors import StoreError
 from streams.logs import logger
@@ -33,6 +33,8 @@ DIGEST = "digest"
 # Columns are bigint and smallint; an address can name more.
 _BIGINT = 2**63 - 1
 _SMALLINT = 2**15 - 1
+# Members that go in one statement, as arrays: a round trip less counts for more than COPY up to some hundreds.
+_FEW = 250
 # Bytes of bodies that `after` reads at once, whatever the number of members: some have five million.
 _MEGABYTES = 4 * 1024 * 1024
 
@@ -61,6 +63,8 @@ class PostgresStore:
         self._base_url = base_url
         self._poll = poll.total_seconds()
         self._placer = Placer()
+        # Streams without live views, with what their row says of changes of views: while it says so, they have none.
+        self._plain: dict[str, int] = {}
         self._view_pages = ViewPages(self.database)
         self._walks = Walks(self.database)
         statements = {"lock": QUERIES["lock"], "announce": QUERIES["announce"]}
@@ -120,18 +124,35 @@ class PostgresStore:
         (retention may have moved `first` meanwhile), and `TwinError` when a member was published before: the index of
         identities tells while the members are copied, so that nobody has to ask beforehand.
         """
-        async with self.database.connection(f"append to {stream}") as connection, connection.transaction():
-            row = await self._lock(connection, stream)
-            _refuse_other_base(stream, stored=head_of(row), base=placed.base)
-            if placed.members:
-                await copy_members(connection, row["id"], placed.members)
-                if row["forgets"]:
-                    await _refuse_dropped(connection, stream, row["id"], placed)
-                if await connection.fetchval(QUERIES["newest"], row["id"], placed.members[0].sequence):
-                    await number_new(connection, row["id"], placed.members[0].sequence)
+        views = self._plain.get(stream)
+        async with self.database.connection(f"append to {stream}") as connection:
+            if (
+                views is not None
+                and len(placed.members) <= _FEW
+                and await _append_few(connection, stream, placed, views)
+            ):
+                return
+            async with connection.transaction():
+                await self._append_all(connection, stream, placed)
+
+    async def _append_all(self, connection: Any, stream: str, placed: Placed) -> None:
+        row = await self._lock(connection, stream)
+        _refuse_other_base(stream, stored=head_of(row), base=placed.base)
+        if placed.members:
+            await copy_members(connection, row["id"], placed.members)
+            if row["forgets"]:
+                await _refuse_dropped(connection, stream, row["id"], placed)
+            if await connection.fetchval(QUERIES["newest"], row["id"], placed.members[0].sequence):
+                await number_new(connection, row["id"], placed.members[0].sequence)
+            if (
                 await self._placer.publish(connection, stream, row["id"], placed.members, placed.bodies)
-            head, news = placed.head, bool(placed.members)
-            await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position, news)
+                or row["forgets"]
+            ):
+                self._plain.pop(stream, None)
+            else:
+                self._plain[stream] = row["views"]
+        head, news = placed.head, bool(placed.members)
+        await connection.execute(QUERIES["advance"], row["id"], head.count, head.published_at, head.position, news)
 
     # The web side: pages.
 
@@ -333,6 +354,14 @@ class PostgresStore:
             await connection.execute(QUERIES["create"], stream)
             row = await connection.fetchrow(QUERIES["lock"], stream)
         return row
+
+
+async def _append_few(connection: Any, stream: str, placed: Placed, views: int) -> bool:
+    """Append to a stream that has had no live views since its number of changes of views is this; False: it must be asked."""
+    base, head = placed.base, placed.head
+    ends = (head.count, head.published_at, head.position, base.count, base.published_at, base.position)
+    row = await connection.fetchrow(QUERIES["append_few"], stream, *ends, views, *columns_of(placed.members))
+    return row is not None
 
 
 async def _refuse_dropped(connection: Any, stream: str, number: int, placed: Placed) -> None:

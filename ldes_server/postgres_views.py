@@ -48,6 +48,14 @@ class ViewPages:
         async with self._database.connection(f"views of {stream}") as connection:
             return [state_of(row) for row in await connection.fetch(QUERIES["views"], stream)]
 
+    async def all_states(self) -> Mapping[str, Sequence[ViewState]]:
+        """Return what `states` does of every stream that has builds, by its name."""
+        found: dict[str, list[ViewState]] = {}
+        async with self._database.connection("views of all streams") as connection:
+            for row in await connection.fetch(QUERIES["all_views"]):
+                found.setdefault(row["stream"], []).append(state_of(row))
+        return found
+
     async def history(self, stream: Stream, page_id: PageId) -> Page | None:
         """Return the root or an inner node of the history, or None.
 

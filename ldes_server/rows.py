@@ -21,6 +21,12 @@ async def copy_members(connection: Any, stream: int, members: Sequence[Published
     await connection.copy_records_to_table("members", schema_name="ldes", columns=COLUMNS, records=records)
 
 
+def columns_of(members: Iterable[Published]) -> list[list[object]]:
+    """Return members as the columns of `COLUMNS`, that of the stream left out; as many lists when there are none."""
+    rows = [(*row[:6], *row[7:]) for row in _rows(0, members)]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS[1:]]
+
+
 def _rows(stream: int, members: Iterable[Published]) -> Iterator[tuple[object, ...]]:
     # Made while the driver sends: the server copies the first ones before the last is made.
     for sequence, published_at, name, entity, observed_at, point, body, deleted in members:

@@ -48,6 +48,10 @@ class ViewBuilds(Protocol):
         """Return every build of the stream's views there ever was, oldest first."""
         ...
 
+    async def glance(self, stream: str) -> Sequence[ViewState]:
+        """Return what `states` does, as it was at most a second ago: one question for all who look at their streams."""
+        ...
+
     async def reconcile(self, stream: str, declared: Mapping[str, str]) -> None:
         """Begin builds of what is declared (name → text of the definition) and new, retire what is not declared."""
         ...

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from ingest.collect import collect
 from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
-from ingest.normalise import checkpoint_offset, run_normaliser
+from ingest.normalise import checkpoint_offset, normalised_offset, run_normaliser
 from ingest.source import Source
 from ldes_server.activities import publish_changes
 from ldes_server.building import run_views
@@ -79,7 +79,7 @@ def readings(names: Sequence[str], plan: Plan, tools: Tools) -> list[Reading]:
     found: list[Reading] = []
     if "normalise" in names:
         for source in plan.sources:
-            done = partial(checkpoint_offset, source, tools.log)
+            done = partial(normalised_offset, source, tools.log)
             found.append(Reading(role="normalise", name=source.name, topic=raw_topic(source.name), done=done))
     if "write" in names:
         for stream in plan.streams:

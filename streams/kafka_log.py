@@ -104,6 +104,12 @@ class KafkaLog:
                 await abandoned(producer)
                 raise
 
+    async def append_together(self, parts: Sequence[tuple[str, Sequence[Record]]]) -> None:
+        """Append to several topics, one after the other (see Log)."""
+        for topic, records in parts:
+            if records:
+                await self.append(topic, records)
+
     async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
         """Yield batches of at most `limit` entries and about `MAX_READ_BYTES` bytes of values (see Log)."""
         partition = await self._ensure(topic)

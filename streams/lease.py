@@ -140,6 +140,7 @@ class _Session:
         self.lost = asyncio.Event()
         self._connection = connection
         self._turn = asyncio.Lock()
+        self._beating = asyncio.Lock()
         self._heard = 0.0
         connection.add_termination_listener(lambda _: self.lost.set())
 
@@ -166,16 +167,18 @@ class _Session:
             raise
 
     async def watch(self) -> None:
-        """Keep the session alive; return when it is lost."""
-        while not self.lost.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_BEAT.total_seconds()):
-                    await self.lost.wait()
-            with suppress(LogError):
-                async with self._asking() as connection:
-                    # All who watch share one beat.
-                    if asyncio.get_running_loop().time() - self._heard >= _BEAT.total_seconds() / 2:
-                        await connection.execute(QUERIES["beat"])
+        """Return when the session is lost; one of those who watch keeps it alive, and another when that one goes."""
+        # A process holds hundreds of leases: were each to wake for every beat, that would be most of what an idle one does.
+        async with self._beating:
+            while not self.lost.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_BEAT.total_seconds()):
+                        await self.lost.wait()
+                with suppress(LogError):
+                    async with self._asking() as connection:
+                        # Any other query was as good.
+                        if asyncio.get_running_loop().time() - self._heard >= _BEAT.total_seconds() / 2:
+                            await connection.execute(QUERIES["beat"])
 
     async def close(self) -> None:
         """End the session politely if the server lets us, else at once."""

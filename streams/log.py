@@ -26,6 +26,14 @@ class Log(Protocol):
         """
         ...
 
+    async def append_together(self, parts: Sequence[tuple[str, Sequence[Record]]]) -> None:
+        """Append to several topics, each named once, durably and in this order: what is there of one part tells that all
+        of the parts before it are, too.
+
+        A log that can appends all parts or none. When it raises, nobody knows (see `append`).
+        """
+        ...
+
     def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
         """Yield non-empty batches of at most `limit` entries with offsets above `after`, in order, for ever.
 

@@ -95,8 +95,10 @@ class PostgresLog:
         self._pool: Any = None
         self._listener: Any = None
         self._connecting = asyncio.Lock()
-        # One event per waiting reader; they vanish with their reader.
-        self._waiting: dict[str, WeakSet[asyncio.Event]] = {}
+        # They vanish with their reader.
+        self._places: dict[str, WeakSet[_Place]] = {}
+        self._looking = asyncio.Lock()
+        self._looked = 0.0
 
     async def __aenter__(self) -> Self:
         options = {
@@ -125,33 +127,49 @@ class PostgresLog:
             if not records:
                 last = await connection.fetchval(QUERIES["end"], topic)
                 return -1 if last is None else int(last)
-            packs = list(pack(records))
-            lasts = [place - 1 for place in accumulate(each.records for each in packs)]
-            columns = [list(column) for column in zip(*packs, strict=True)]
+            lasts, columns = _columns(records)
             first = await connection.fetchval(QUERIES["append"], topic, len(records), lasts, *columns)
             if first is None:
                 await connection.execute(QUERIES["create"], topic)
                 first = await connection.fetchval(QUERIES["append"], topic, len(records), lasts, *columns)
             return int(first) + len(records) - 1
 
+    async def append_together(self, parts: Sequence[tuple[str, Sequence[Record]]]) -> None:
+        """Append to several topics, all or none, in one round trip and one commit (see Log)."""
+        parts = [part for part in parts if part[1]]
+        if not parts:
+            return
+        topics = [topic for topic, _ in parts]
+        counts = [len(records) for _, records in parts]
+        rows: list[list[Any]] = [[] for _ in range(7)]
+        for topic, records in parts:
+            lasts, columns = _columns(records)
+            named: list[list[Any]] = [[topic] * len(lasts), lasts, *columns]
+            for held, column in zip(rows, named, strict=True):
+                held.extend(column)
+        async with self._connection("append") as connection:
+            if not await connection.fetchval(QUERIES["append_together"], topics, counts, *rows):
+                for topic in topics:
+                    await connection.execute(QUERIES["create"], topic)
+                await connection.fetchval(QUERIES["append_together"], topics, counts, *rows)
+
     async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:
         """Yield batches of at most `limit` entries and about `max_batch_bytes` bytes of values (see Log)."""
-        news = asyncio.Event()
-        self._waiting.setdefault(topic, WeakSet()).add(news)
+        place = _Place(after)
+        self._places.setdefault(topic, WeakSet()).add(place)
         while True:
             # Forget old news before looking, never after: what arrives in between must wake us.
-            news.clear()
+            place.news.clear()
             async with self._connection("read") as connection:
-                rows = await connection.fetch(QUERIES["read"], topic, after, limit, self._max_batch_bytes)
+                rows = await connection.fetch(QUERIES["read"], topic, place.after, limit, self._max_batch_bytes)
             if rows:
                 entries = _entries(rows, limit=limit)
-                after = entries[-1].offset
+                place.after = entries[-1].offset
                 yield entries
-            elif await self._listening():
-                # Not wait_for: in Python 3.11 it swallows a cancellation that meets the news.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL.total_seconds()):
-                        await news.wait()
+                if place.after < rows[0]["newest"]:
+                    continue
+            if await self._listening():
+                await self._news(place)
 
     async def last(self, topic: str) -> Entry | None:
         """Return the newest entry (see Log)."""
@@ -196,6 +214,31 @@ class PostgresLog:
             async with self._pool.acquire(timeout=self._patience) as connection:
                 yield connection
 
+    async def _news(self, place: _Place) -> None:
+        """Wait until there may be something behind a place; now and then somebody looks, for all who wait."""
+        while not place.news.is_set():
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the news.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL.total_seconds()):
+                    await place.news.wait()
+            if not place.news.is_set():
+                await self._look()
+
+    async def _look(self) -> None:
+        """Wake those who have not come to the end of their topic, unless somebody did so just now."""
+        clock = asyncio.get_running_loop().time
+        async with self._looking:
+            if clock() - self._looked < _POLL.total_seconds() / 2:
+                return
+            waiting = [topic for topic, places in self._places.items() if places]
+            async with self._connection("look for news") as connection:
+                rows = await connection.fetch(QUERIES["ends"], waiting)
+            self._looked = clock()
+        for topic, newest in rows:
+            for place in self._places.get(topic, ()):
+                if place.after < newest:
+                    place.news.set()
+
     async def _listening(self) -> bool:
         """Make sure news arrives; False when it was not so until now, and the caller must look again first."""
         async with self._connecting:
@@ -211,13 +254,30 @@ class PostgresLog:
                     listener.terminate()
                     raise
                 self._listener = listener
+            # Others may have looked before it listened, and must not rely on it either.
+            self._wake(None)
             return False
 
     def _wake(self, topic: str | None) -> None:
         """Wake the readers of a topic; of all topics (None) when the listening connection was lost."""
-        for name in list(self._waiting) if topic is None else [topic]:
-            for news in self._waiting.get(name, ()):
-                news.set()
+        for name in list(self._places) if topic is None else [topic]:
+            for place in self._places.get(name, ()):
+                place.news.set()
+
+
+class _Place:
+    """Where a reader is: the offset it has come to, and an event for what may be behind it."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.news = asyncio.Event()
+
+
+def _columns(records: Sequence[Record]) -> tuple[list[int], list[list[Any]]]:
+    """Pack records into columns of rows: the place of each one's last record, and what a pack consists of."""
+    packs = list(pack(records))
+    lasts = [place - 1 for place in accumulate(each.records for each in packs)]
+    return lasts, [list(column) for column in zip(*packs, strict=True)]
 
 
 def _entries(rows: Sequence[Any], *, limit: int) -> list[Entry]:

@@ -51,6 +51,38 @@ SELECT coalesce(bool_or(appeared), false) FROM offered
 UPDATE ldes.streams SET count = $2, published_at = $3, position = $4 WHERE id = $1
 RETURNING CASE WHEN $5 THEN pg_notify('ldes', name) END
 
+-- name: append_few
+-- All that a batch of few members does, in one statement: members, newest-per-entity, head and log position, and readers
+-- told when it commits. For a stream without live views, known from a look under its lock when its number of changes of
+-- views was $8, and without deleted members that are remembered. No row, and nothing done, when that or the head ($5 to $7)
+-- is not so any more: when another holds the stream's row, the conditions on it are asked again after it.
+WITH moved AS (
+    UPDATE ldes.streams AS s SET count = $2, published_at = $3, position = $4
+    WHERE s.name = $1 AND s.count = $5 AND s.published_at IS NOT DISTINCT FROM $6::timestamptz AND s.position = $7
+        AND s.views = $8 AND NOT EXISTS (SELECT FROM ldes.dropped WHERE stream = s.id)
+    RETURNING s.id, CASE WHEN $2 > $5 THEN pg_notify('ldes', s.name) END
+), told AS (
+    SELECT m.*, moved.id AS stream
+    FROM moved, unnest(
+        $9::bigint[], $10::timestamptz[], $11::timestamptz[], $12::float8[], $13::float8[], $14::uuid[], $15::text[],
+        $16::text[], $17::bytea[], $18::boolean[]
+    ) AS m (sequence, published_at, observed_at, longitude, latitude, identity, id, entity, body, deleted)
+), added AS (
+    INSERT INTO ldes.members (
+        sequence, published_at, observed_at, longitude, latitude, identity, stream, id, entity, body, deleted
+    )
+    SELECT sequence, published_at, observed_at, longitude, latitude, identity, stream, id, entity, body, deleted FROM told
+), offered AS (
+    INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude, deleted)
+    SELECT DISTINCT ON (entity COLLATE "C") stream, entity, sequence, observed_at, longitude, latitude, deleted FROM told
+    ORDER BY entity COLLATE "C", observed_at DESC, sequence DESC
+    ON CONFLICT (stream, entity) DO UPDATE SET
+        sequence = excluded.sequence, observed_at = excluded.observed_at,
+        longitude = excluded.longitude, latitude = excluded.latitude, deleted = excluded.deleted
+    WHERE (excluded.observed_at, excluded.sequence) > (held.observed_at, held.sequence)
+)
+SELECT true FROM moved
+
 -- name: announce
 -- Tell readers, when the transaction commits, that a stream has changed.
 SELECT pg_notify('ldes', $1)

@@ -73,6 +73,12 @@ WHERE run.view = $2 AND run.bucket = $3 AND run.start < $5
     AND run.start >= (SELECT max(start) FROM ldes.places WHERE view = $2 AND bucket = $3 AND start <= $4)
 ORDER BY m.sequence
 
+-- name: all_views
+-- Every build of the views of all streams, those of a stream oldest first.
+SELECT s.name AS stream, v.id, v.name, v.build, v.state, v.definition, v.placed, v.buckets, v.since, s.count
+FROM ldes.views AS v JOIN ldes.streams AS s ON s.id = v.stream
+ORDER BY v.id
+
 -- name: views
 -- Every build of a stream's views, oldest first.
 SELECT v.id, v.name, v.build, v.state, v.definition, v.placed, v.buckets, v.since, s.count

@@ -15,6 +15,26 @@ WITH place AS (
 )
 SELECT first FROM place
 
+-- name: append_together
+-- Append to the topics $1, $2 records to each, all or none: returns how many topics, 0 when one of them does not exist. The
+-- packs come with the name of their topic. What `append` promises holds for each of the topics; whoever appends to several
+-- that others append to together as well may be chosen to give way (deadlock), and tries again.
+WITH place AS (
+    UPDATE log.topics AS t SET next = t.next + asked.records
+    FROM unnest($1::text[], $2::bigint[]) AS asked (name, records)
+    WHERE t.name = asked.name AND (SELECT count(*) FROM log.topics WHERE name = ANY ($1)) = cardinality($1)
+    RETURNING
+        t.id, t.name, t.next - asked.records AS first, date_trunc('milliseconds', clock_timestamp()) AS at,
+        pg_notify('log', t.name)
+), added AS (
+    INSERT INTO log.packs (number, at, topic, count, size, headers, key, value)
+    SELECT place.first + pack.last, place.at, place.id, pack.count, pack.size, pack.headers, pack.key, pack.value
+    FROM unnest($3::text[], $4::bigint[], $5::integer[], $6::integer[], $7::bytea[], $8::bytea[], $9::bytea[])
+        AS pack (name, last, count, size, headers, key, value)
+    JOIN place ON place.name = pack.name
+)
+SELECT count(*) FROM place
+
 -- name: create
 -- Bring a topic into being; one that exists stays as it is.
 INSERT INTO log.topics (name) VALUES ($1) ON CONFLICT (name) DO NOTHING
@@ -27,13 +47,17 @@ SELECT name FROM log.topics
 -- The number of the newest entry, -1 for an empty topic; no row for a topic nobody wrote to.
 SELECT next - 1 FROM log.topics WHERE name = $1
 
+-- name: ends
+-- The number of the newest entry of each of some topics, those that nobody wrote to left out.
+SELECT name, next - 1 FROM log.topics WHERE name = ANY ($1::text[])
+
 -- name: read
 -- The packs that hold the entries above $2: those that end within $3 entries, but always one if there is one, and of those
--- no more than fit in $4 bytes. `after` is $2, or the last offset that is not there any more. Offsets are dense, so the
+-- no more than fit in $4 bytes. `after` is $2, or the last offset that is not there any more; `newest` the topic's end. Offsets are dense, so the
 -- range is known beforehand. The size of a value is known without reading it (EXTERNAL storage; and what is packed has its
 -- size beside it), so what does not fit is never fetched.
 WITH place AS (
-    SELECT p.topic, p.number, greatest($2, t.first - 1, p.number - p.count) AS after
+    SELECT p.topic, p.number, greatest($2, t.first - 1, p.number - p.count) AS after, t.next - 1 AS newest
     FROM log.topics AS t, LATERAL (
         SELECT topic, number, count FROM log.packs
         WHERE topic = t.id AND number > $2 AND number >= t.first
@@ -42,10 +66,10 @@ WITH place AS (
     ) AS p
     WHERE t.name = $1
 )
-SELECT after, number, at, count, size, headers, key, value
+SELECT after, newest, number, at, count, size, headers, key, value
 FROM (
     SELECT
-        place.after, p.number, p.at, p.count, p.size, p.headers, p.key, p.value,
+        place.after, place.newest, p.number, p.at, p.count, p.size, p.headers, p.key, p.value,
         sum(p.weight) OVER (ORDER BY p.number ROWS UNBOUNDED PRECEDING) - p.weight AS before
     FROM place, LATERAL (
         SELECT *, greatest(packs.size, octet_length(packs.value)) AS weight FROM log.packs

@@ -89,6 +89,35 @@ async def test_an_empty_append_returns_the_last_offset(log: KeptLog) -> None:
     assert len(await take(log, 2)) == 2
 
 
+async def test_topics_appended_to_together_have_their_own_order(log: KeptLog) -> None:
+    """Each topic gets its records behind those it has, new topics from 0; an empty part is no append."""
+    await log.append(TOPIC, records("a"))
+    await log.append_together([(TOPIC, records("b", "c")), ("rejected.gent", []), ("state.gent", records("at 2"))])
+    await log.append_together([])
+    await log.append_together([(TOPIC, records("d")), ("state.gent", records("at 3"))])
+    assert values(await take(log, 4)) == ["a", "b", "c", "d"]
+    entries = await take(log, 2, topic="state.gent")
+    assert (values(entries), [entry.offset for entry in entries]) == (["at 2", "at 3"], [0, 1])
+    assert await log.last("rejected.gent") is None
+
+
+async def test_many_append_together_at_once(log_factory: LogFactory) -> None:
+    """Writers that share a topic and have one each lose nothing, whichever topic is new, and keep what is theirs in order."""
+    async with log_factory() as one, log_factory() as other:
+        writers = [(log, f"state.{number}") for number, log in enumerate((one, other) * 2)]
+
+        async def write(log: Log, own: str) -> None:
+            for turn in range(5):
+                await log.append_together([(TOPIC, records(f"{own} {turn}")), (own, records(str(turn)))])
+
+        await asyncio.gather(*(write(log, own) for log, own in writers))
+        taken = await take(one, 20)
+        assert [entry.offset for entry in taken] == list(range(20))
+        for _, own in writers:
+            assert [each for each in values(taken) if each.startswith(own)] == [f"{own} {turn}" for turn in range(5)]
+            assert values(await take(other, 5, topic=own)) == ["0", "1", "2", "3", "4"]
+
+
 async def test_entries_carry_the_time_of_their_append(log: KeptLog) -> None:
     """An entry's time is aware, in whole milliseconds, the same for one append, and about now."""
     await log.append(TOPIC, records("a", "b"))

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from ldes_server.box import Box
+from ldes_server.database import identity
 from ldes_server.log_view import ROOT
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
@@ -447,6 +448,42 @@ async def test_a_published_identity_is_refused(store: Store) -> None:
     assert await store.known("parking", {each.id for each in placed.members}) == {again.id}
     await store.append("other", batch(Head(), members(range(6))))
     assert await fill(store, 9) == await store.head("parking")
+
+
+async def test_small_batches_leave_what_a_large_one_does(store: Store) -> None:
+    """Members that come one, two, three at a time, or none at all, are stored as those that come at once."""
+    whole = members(range(10))
+    await store.append("other", batch(Head(), whole))
+    for size in (1, 1, 0, 3, 2, 0, 3):
+        base = await store.head("parking")
+        await store.append("parking", batch(base, whole[base.count : base.count + size]))
+    assert await store.after("parking", -1, limit=20) == await store.after("other", -1, limit=20) == list(whole)
+    assert await store.latest("parking", limit=20) == await store.latest("other", limit=20) != []
+    head, other = await store.head("parking"), await store.head("other")
+    assert (head.count, head.published_at, head.position) == (10, other.published_at, other.position + 2)
+    assert await store.known("parking", [each.id for each in whole]) == {each.id for each in whole}
+
+
+async def test_small_batches_are_refused_for_the_same_reasons(store: Store, database_url: str) -> None:
+    """Twins, twins of deleted members and batches decided at another head are refused after small batches, too."""
+    for count in (3, 6):
+        await fill(store, count)
+    head = await store.head("parking")
+    with pytest.raises(StoreError, match="another writer"):
+        await store.append("parking", batch(replace(head, count=5), members([5])))
+    with pytest.raises(TwinError):
+        await store.append("parking", batch(head, members([6], id="parking/members/2")))
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "INSERT INTO ldes.dropped (stream, identity, at) SELECT id, $1, now() FROM ldes.streams WHERE name = 'parking'",
+        identity("parking/members/gone"),
+    )
+    await connection.close()
+    with pytest.raises(TwinError):
+        await store.append("parking", batch(head, members([6], id="parking/members/gone")))
+    assert await store.head("parking") == head
+    assert await store.after("parking", 5, limit=10) == []
+    assert (await fill(store, 7)).count == 7
 
 
 async def test_the_log_is_read_from_any_place_on(store: Store) -> None:

@@ -124,6 +124,42 @@ async def test_a_view_added_later_is_the_same(store: PostgresStore) -> None:
         assert await tree(store, second[view]) == await tree(store, third[f"{view}-2"]), view
 
 
+async def test_a_view_of_a_stream_that_had_none(store: PostgresStore) -> None:
+    """A stream that was written to without views has every member in those that it gets, before and after, and then in none."""
+    bare = replace(STREAM, views={})
+    await declare(store, bare)
+    for count in (5, 1, 3):
+        await publish(store, count)
+    await declare(store, STREAM)
+    await publish(store, 2)
+    await build_all(store)
+    for count in (4, 1):
+        await publish(store, count)
+    for view in VIEWS:
+        assert (await read(store, STREAM, view)).sequences == set(range(16)), view
+
+
+async def test_a_view_that_goes_live_while_a_small_batch_waits(store: PostgresStore, database_url: str) -> None:
+    """A batch that waits for the stream's lock is placed in what has gone live meanwhile."""
+    await declare(store, replace(STREAM, views={}))
+    for count in (5, 1):
+        await publish(store, count)
+    await declare(store, STREAM)
+    switching = await asyncpg.connect(database_url)
+    async with asyncio.timeout(20):
+        async with switching.transaction():
+            await switching.execute("UPDATE ldes.streams SET views = views + 1")
+            writing = asyncio.get_running_loop().create_task(publish(store, 3))
+            while not await switching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.02)
+            await switching.execute("UPDATE ldes.views SET state = 'live' WHERE name = 'by-operator'")
+        await writing
+    await switching.close()
+    async with store.database.connection("look") as connection:
+        placed = await connection.fetchval("SELECT array_agg(s ORDER BY s) FROM ldes.places, unnest(sequences) AS s")
+    assert placed == [6, 7, 8]
+
+
 async def test_final_pages_stay_the_same(store: PostgresStore) -> None:
     """What was final is the same for ever, though late members keep coming (LDES-58)."""
     await declare(store, STREAM)

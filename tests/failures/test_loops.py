@@ -51,7 +51,7 @@ class Stepping:
     def __init__(self, log: Log, *, at: int) -> None:
         self._log = log
         self._at = at
-        self.append, self.last = log.append, log.last
+        self.append, self.append_together, self.last = log.append, log.append_together, log.last
         self.commit, self.committed = log.commit, log.committed
 
     async def read(self, topic: str, *, after: int, limit: int = 500) -> AsyncIterator[Sequence[Entry]]:

@@ -208,3 +208,18 @@ async def test_holding_for_long_keeps_the_session(database_url: str) -> None:
         await asyncio.sleep(11)
         assert not holding.done()
         holding.cancel()
+
+
+async def test_who_keeps_the_session_alive_may_go(database_url: str) -> None:
+    """When the work ends whose lease was beating for all, another one beats: the session lives as long as one is held."""
+    works = [Work() for _ in range(3)]
+    async with asyncio.timeout(40), Leases(database_url) as leases, asyncio.TaskGroup() as group:
+        holding = []
+        for number, work in enumerate(works):
+            holding.append(group.create_task(leases.hold(f"{NAME} {number}", work, stop=asyncio.Event())))
+            await work.running.wait()
+        for held in holding[:2]:
+            held.cancel()
+        await asyncio.sleep(11)
+        assert not holding[2].done()
+        holding[2].cancel()

@@ -88,6 +88,42 @@ async def test_a_waiting_reader_outlives_its_lost_connection(database_url: str) 
         assert await reader == [b"after"]
 
 
+async def test_what_nobody_was_told_of_is_found(database_url: str) -> None:
+    """All who wait find entries whose notification never came, each those of its topic: somebody looks for all of them."""
+    topics = [f"raw.{number}" for number in range(3)]
+    async with PostgresLog(database_url) as log:
+        for topic in topics:
+            await log.append(topic, [record("before")])
+        async with asyncio.TaskGroup() as group:
+            readers = [group.create_task(first(log.read(topic, after=0))) for topic in topics]
+            await asyncio.sleep(0.5)
+            connection = await asyncpg.connect(database_url)
+            await connection.execute(
+                "WITH moved AS (UPDATE log.topics SET next = 2 WHERE name IN ('raw.0', 'raw.2') RETURNING id)"
+                " INSERT INTO log.packs (number, at, topic, count, size, headers, key, value)"
+                " SELECT 1, at, topic, count, size, headers, key, 'silent' FROM log.packs JOIN moved ON id = topic"
+            )
+            await connection.close()
+            async with asyncio.timeout(20):
+                assert await readers[0] == await readers[2] == [b"silent"]
+            assert not readers[1].done()
+            await log.append(topics[1], [record("told")])
+            assert await readers[1] == [b"told"]
+
+
+async def test_nothing_of_an_append_together_stays_alone(database_url: str) -> None:
+    """When the server refuses one of the records, the others are not there either, nor their topics moved."""
+    async with PostgresLog(database_url) as log:
+        await log.append("members.a", [record("before")])
+        connection = await asyncpg.connect(database_url)
+        await connection.execute("ALTER TABLE log.packs ADD CHECK (value <> 'bad')")
+        await connection.close()
+        with pytest.raises(LogError):
+            await log.append_together([("members.a", [record("good")]), ("state.a", [record("bad")])])
+        assert await log.append("members.a", []) == 0
+        assert await log.last("state.a") is None
+
+
 async def test_a_server_that_is_not_there_is_a_retriable_error() -> None:
     """Opening a log without a server fails with an error that says what to look at and may be tried again."""
     with pytest.raises(LogError, match="SF_DATABASE_URL") as caught:

@@ -72,6 +72,10 @@ class Stepping:
         """Append to the log beneath."""
         return await self._log.append(topic, records)
 
+    async def append_together(self, parts: Sequence[tuple[str, Sequence[Record]]]) -> None:
+        """Append to the log beneath."""
+        await self._log.append_together(parts)
+
     async def last(self, topic: str) -> Entry | None:
         """Ask the log beneath."""
         return await self._log.last(topic)
