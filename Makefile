@@ -44,8 +44,9 @@ endure: .venv/dev.stamp ## ten minutes of real traffic on three brokers with two
 check: .venv/dev.stamp ## lint, types, layering, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: .venv/dev.stamp ## print the ratios of docs/performance.md
-	@$(BIN)/python -m pytest -m benchmark -p no:randomly -s tests/benchmarks
+bench: .venv/dev.stamp ## print the ratios of docs/performance.md, and what one call of each step costs: make bench ONLY=test_micro
+	@$(BIN)/python -m pytest -m benchmark -p no:randomly -s tests/benchmarks $(if $(ONLY),-k $(ONLY)) \
+		-p benchmark --benchmark-columns=min,median,rounds,iterations --benchmark-sort=min --benchmark-group-by=group
 
 load: .venv/dev.stamp ## run every load scenario, ten minutes at most, and write the report: make load LONG=1 ONLY="write burst"
 	@$(BIN)/python -m loadtests run $(or $(ONLY),all) $(if $(LONG),--long,--short) $(if $(SMOKE),--smoke) $(if $(OUT),--out $(OUT))

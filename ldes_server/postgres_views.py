@@ -120,7 +120,7 @@ class ViewPages:
     async def survived(self, stream: Stream, span: range) -> PageId | None:
         """Return the smallest page with all that the history keeps of some older members, or None when it keeps none."""
         async with self._database.connection(f"what is kept of {stream.name}") as connection:
-            row = await connection.fetchrow(QUERIES["survived"], stream.name, span.start, span.stop)
+            row = await connection.fetchrow(QUERIES["survived"], stream.name, span.start, span.stop, BUCKET)
         if row is None:
             return None
         view = LogView(size=stream.page_size, fan=stream.fan, count=row["total"])

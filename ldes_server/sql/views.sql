@@ -17,15 +17,30 @@ SELECT sequence, published_at FROM ldes.members
 WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND sequence = ANY ($2::bigint[])
 
 -- name: survived
--- Which places the members of a range of numbers have in the pages of what the history keeps of older ones; no row where none of
--- them is kept.
-SELECT
-    v.build, count(*) AS total, count(*) FILTER (WHERE kept.sequence < $2) AS start,
-    count(*) FILTER (WHERE kept.sequence < $3) AS stop
-FROM ldes.views AS v JOIN ldes.survivors AS kept ON kept.view = v.id
-WHERE v.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND v.name = 'log' AND v.state = 'live'
-    AND EXISTS (SELECT FROM ldes.survivors AS of WHERE of.view = v.id AND of.sequence >= $2 AND of.sequence < $3)
-GROUP BY v.build
+-- Which places the members of a range of numbers have in the bucket $4, where the history keeps those of older ones that it
+-- keeps; no row where none of them is kept. Halving, since only places say how many are before a number: two looks at the
+-- places for each bit of how many are kept.
+WITH RECURSIVE kept AS (
+    SELECT v.id AS view, v.build, b.number, b.count
+    FROM ldes.views AS v JOIN ldes.buckets AS b ON b.view = v.id AND b.key = $4
+    WHERE v.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND v.name = 'log' AND v.state = 'live'
+        AND EXISTS (SELECT FROM ldes.survivors AS of WHERE of.view = v.id AND of.sequence >= $2 AND of.sequence < $3)
+), halving (bound, low, high) AS (
+    SELECT bound, 0::bigint, kept.count FROM kept, unnest(ARRAY[$2, $3]::bigint[]) AS bound
+    UNION ALL
+    SELECT
+        bound,
+        CASE WHEN middle.sequence < bound THEN (low + high) / 2 + 1 ELSE low END,
+        CASE WHEN middle.sequence < bound THEN high ELSE (low + high) / 2 END
+    FROM halving CROSS JOIN kept CROSS JOIN LATERAL (
+        SELECT sequences[(low + high) / 2 - start + 1] AS sequence FROM ldes.places
+        WHERE view = kept.view AND bucket = kept.number AND start <= (low + high) / 2 ORDER BY start DESC LIMIT 1
+    ) AS middle
+    WHERE low < high
+)
+SELECT kept.build, kept.count AS total, min(low) AS start, max(low) AS stop
+FROM kept CROSS JOIN halving WHERE low = high
+GROUP BY kept.build, kept.count
 
 -- name: find_bucket
 -- A bucket of a build that readers may read; build 0 stands for the live one. `newest` is the publication time that

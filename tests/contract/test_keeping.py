@@ -281,6 +281,30 @@ async def test_versions_are_kept_in_pages_of_their_own(store: PostgresStore, pol
     assert await rows(store) == len(shown["log"] | shown["by-hour"] | newest)
 
 
+async def test_what_is_left_of_a_span_is_on_the_smallest_page_there_is(store: PostgresStore) -> None:
+    """Of any numbers the history leads to the smallest page with all that it keeps of them, and nowhere when that is none."""
+    stream, clock = replace(make_stream({}), retention=Retention(versions=1)), Clock()
+    await begin(store, stream, clock)
+    await publish(store, 120, garages=97)
+    assert await store.survived(stream, range(120)) is None
+    await store.builds.shrink(NAME, "log")
+    # Few at a time, so that what is kept is stored in several runs.
+    await build_all(store, limit=3)
+    pages = (await read(store, stream, "log")).pages
+    kept = sorted(each for page_id in pages if page_id.build for each in _below(pages, page_id) if page_id.level == 0)
+    first = (await store.head(NAME)).first
+    assert 40 < len(kept) < first
+    below = {page_id: _below(pages, page_id) for page_id in pages if page_id.build}
+    for start in range(0, first, 3):
+        for stop in range(start + 1, first + 4, 5):
+            rest = [number for number in kept if start <= number < stop]
+            around = [page_id for page_id, held in below.items() if rest and set(rest) <= set(held)]
+            smallest = min(around, key=lambda each: (len(below[each]), each.level)) if around else PageId(view="log")
+            found = await store.survived(stream, range(start, stop))
+            assert found == (smallest if rest else None), (start, stop)
+    assert await store.survived(stream, range(first, 1000)) is None
+
+
 def _below(pages: Mapping[PageId, Page], page_id: PageId) -> list[int]:
     page = pages[page_id]
     found = [member.sequence for member in page.members]
