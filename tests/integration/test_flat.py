@@ -52,7 +52,7 @@ async def _questions(connection: Any, count: int) -> Mapping[str, Sequence[objec
         "queries.known": ("load", others),
         "queries.bodies": ("load", others),
         "queries.newest": (1, count - 500),
-        "queries.leaf": ("load", middle, middle + 250),
+        "queries.leaf": ("load", middle, middle, middle + 250),
         "queries.since": ("load", moment, None),
         "queries.since, outside": ("load", moment, 0),
         "queries.member": ("load", others[0]),
