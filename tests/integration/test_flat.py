@@ -119,6 +119,15 @@ async def _read(connection: Any, count: int, ask: Ask) -> dict[str, int]:
     return found
 
 
+async def _connected(url: str) -> Any:
+    """Return a connection to a database where only the test gathers statistics, and when it says so."""
+    connection = await asyncpg.connect(url, statement_cache_size=0)
+    tables = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('ldes', 'log')"
+    for schema, table in await connection.fetch(tables):
+        await connection.execute(f"ALTER TABLE {schema}.{table} SET (autovacuum_enabled = false)")
+    return connection
+
+
 async def _grown(connection: Any, count: int, ask: Ask, few: Mapping[str, int]) -> dict[object, tuple[int, int]]:
     """Return which questions read more than they did of `few`, with and without statistics and whatever the plan."""
     found: dict[object, tuple[int, int]] = {}
@@ -136,7 +145,7 @@ async def test_no_query_reads_more_of_a_longer_stream(database_url: str, tmp_pat
     """Each query of a request, a batch or a start reads as many pages of a stream a dozen times as long, whatever is known of it."""
     write_pilot(tmp_path, sources=1, views=4, more=["by-park: { by_property: entity }"])
     stock = Stock(tmp_path, base_url="https://data.example.org", entities=ENTITIES)
-    connection = await asyncpg.connect(database_url, statement_cache_size=0)
+    connection = await _connected(database_url)
     async with PostgresStore(database_url) as store:
         await stock.open(store)
         await stock.fill(store, _FEW, batch=500)
@@ -150,7 +159,7 @@ async def test_no_query_reads_more_of_a_longer_stream(database_url: str, tmp_pat
 @pytest.mark.slow
 async def test_the_log_reads_no_more_of_a_longer_backlog(database_url: str) -> None:
     """Each query of a log's reader or writer reads as many pages of a topic a dozen times as long, of one record a row."""
-    connection = await asyncpg.connect(database_url, statement_cache_size=0)
+    connection = await _connected(database_url)
     queries = load_queries("streams", "queries")
     await connection.execute(queries["create"], "raw.load")
 
@@ -173,7 +182,7 @@ async def test_what_is_kept_of_a_page_is_found_however_much_is_kept(database_url
     write_pilot(tmp_path, sources=1)
     stock = Stock(tmp_path, base_url="https://data.example.org", entities=ENTITIES)
     everything = replace(stock.stream, retention=Retention(versions=_MANY))
-    connection = await asyncpg.connect(database_url, statement_cache_size=0)
+    connection = await _connected(database_url)
     async with PostgresStore(database_url) as store:
         await stock.open(store)
         await declare(everything, store, now=datetime.now(UTC))
