@@ -41,6 +41,8 @@ async def collect(source: str, connector: Connector, log: Log, *, stop: asyncio.
         if poll.payloads:
             await log.append(topic, await _records(poll.payloads))
             cursor = poll.payloads[-1].cursor
+            # Only now: whoever sees the poll counted finds its payloads in the log.
+            POLLS.labels(source=source, outcome="news").inc()
             _count(source, poll.payloads)
         DUE.labels(source=source).set(time.time() + poll.again_in.total_seconds())
         await _pause(stop, poll.again_in)
@@ -57,7 +59,8 @@ async def _poll(source: str, connector: Connector, cursor: bytes) -> Poll:
             raise
         _log.warning("publisher asks for patience", source=source, where=error.where, what=error.what)
         return Poll(payloads=(), again_in=wait)
-    POLLS.labels(source=source, outcome="news" if poll.payloads else "empty").inc()
+    if not poll.payloads:
+        POLLS.labels(source=source, outcome="empty").inc()
     return poll
 
 

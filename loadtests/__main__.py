@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from loadtests.results import Results, Run
 from loadtests.scenario import Scenario
 from loadtests.wording import budget_table, columns
 from streams.errors import ConfigError, Problem
+from streams.logs import configure
 
 # Where runs go unless a folder is named; below the present folder, as `make load` wants it.
 RUNS = Path("build/load")
@@ -188,6 +190,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     arguments.words = words
+    # What parts of the platform say that run in this process; standard output is for results.
+    configure({"SF_LOG_LEVEL": "warning", **os.environ})
     try:
         status: int = arguments.run(arguments)
     except ConfigError as error:

@@ -122,7 +122,7 @@ async def narrow(dsn: str, counts: Sequence[int], *, rounds: int, database: int)
 
 async def _since(connection: Any, count: int, random: Random) -> None:
     number = random.randrange(count)
-    got = await connection.fetchval(STORE["since"], "load", _NARROW_START + number * timedelta(milliseconds=1))
+    got = await connection.fetchval(STORE["since"], "load", _NARROW_START + number * timedelta(milliseconds=1), None)
     if got != number:
         raise RuntimeError(f"since found {got} instead of {number}")
 
