@@ -141,7 +141,8 @@ async def _published(plan: Plan, folder: Path, tell: Tell) -> dict[int, float]:
                     # What follows comes to processes that are awake, in caches that are warm.
                     for count in (
                         entities,
-                        entities * plan.count(_payloads(entities), 5 * _payloads(entities), least=2),
+                        # Processor time is told in hundredths of a second; fewer payloads may take none.
+                        entities * plan.count(_payloads(entities), 5 * _payloads(entities), least=_few(entities)),
                     ):
                         until, meter, start = until + count, Meter(stand), until // entities
                         async with meter():
@@ -158,6 +159,11 @@ async def _published(plan: Plan, folder: Path, tell: Tell) -> dict[int, float]:
 def _payloads(entities: int) -> int:
     """Return how many payloads the short form takes: some seconds of work."""
     return max(2, min(2_000, 20_000 // entities))
+
+
+def _few(entities: int) -> int:
+    """Return how many payloads a mere check takes."""
+    return max(2, 200 // entities)
 
 
 def payloads(source: int, entities: int, count: int, start: int) -> Iterator[Record]:
