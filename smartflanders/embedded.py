@@ -253,7 +253,11 @@ def _take_lock(folder: Path) -> int:
 def _make_cluster(cluster: Path, binaries: Path, user: User) -> None:
     """Run initdb in a sibling folder and rename it into place when it is complete and on disk."""
     for half_made in cluster.parent.glob("postgres.new-*"):
-        shutil.rmtree(half_made, ignore_errors=True)
+        # A killed initdb leaves a server behind that writes on for a moment.
+        for pause in (0, 0.1, 0.3, 1, 3):
+            if half_made.exists():
+                time.sleep(pause)
+                shutil.rmtree(half_made, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.parent))
     try:
         user.own(made)
