@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import resource
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,9 +20,9 @@ from ldes_server.postgres_store import PostgresStore
 from loadtests.filling import Stock
 from loadtests.ground import Ground, fine_seconds
 from loadtests.histogram import Histogram
+from loadtests.processes import ROOT, free_port
 from loadtests.sampling import pin
 from loadtests.speakers import EACH_SECOND, PATH
-from loadtests.stand import ROOT
 
 # Besides the listeners' sockets a process has files of its own.
 _OTHER_FILES = 200
@@ -84,7 +83,7 @@ async def ours(ground: Ground, listeners: int, seconds: float) -> Listened:
 
 async def reference(ground: Ground, kind: str, listeners: int, seconds: float) -> Listened:
     """Let listeners hear as much from a `bare` loop of writes, or from a `route` of the web framework."""
-    port = _free_port()
+    port = free_port()
     command = ["-m", "loadtests.speakers", kind, str(port), str(EVENT_BYTES)]
     async with _running(command) as server:
         pin(server.pid, ground.plan.server)
@@ -159,10 +158,3 @@ async def _running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Proce
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -27,8 +27,9 @@ from ingest.memory import Memory
 from ingest.normalise import normalise
 from ingest.source import Source
 from loadtests.end_to_end import QUERIES, STREAM, bare_copy
+from loadtests.processes import ROOT
 from loadtests.publisher import VIEWS, payload, stamped, write_pilot
-from loadtests.stand import ROOT, Stand, Wish
+from loadtests.stand import Stand, Wish
 from smartflanders.diagnosis import Sizes, size
 from smartflanders.examination import Patient, examine
 from smartflanders.pilots import load_plan

@@ -17,10 +17,10 @@ from typing import Self
 
 import psutil
 
+from loadtests.processes import end, free_port
 from loadtests.tools import find
 
 _READY_WITHIN_SECONDS = 10.0
-_STOP_WITHIN_SECONDS = 10.0
 
 # What makes nginx fast with files: descriptors and sizes remembered, the kernel copies, head and body in one packet.
 _SETTINGS = """
@@ -79,7 +79,7 @@ class Nginx:
     def __init__(self, folder: Path, *, cpu: int | None = None) -> None:
         self._folder = folder.resolve()
         self._cpu = cpu
-        self._port = _free_port()
+        self._port = free_port()
         self._stack = ExitStack()
         self.base = f"http://127.0.0.1:{self._port}"
 
@@ -97,7 +97,7 @@ class Nginx:
                     stdout=errors,
                     stderr=errors,
                 )
-            stack.callback(self._end)
+            stack.callback(lambda: end(self._process))
             self._until_ready()
             (self._worker,) = psutil.Process(self._process.pid).children()
             self._stack = stack.pop_all()
@@ -145,19 +145,3 @@ class Nginx:
                     return
             time.sleep(0.02)
         raise RuntimeError(f"nginx did not start: {self._errors.read_text('utf-8', 'replace')[-2000:]}")
-
-    def _end(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(_STOP_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ import orjson
 from loadtests.arrivals import Offer, Offered, offer
 from loadtests.caller import Caller
 from loadtests.histogram import Histogram
+from loadtests.processes import replicate, start
 from loadtests.replicator import links
-from loadtests.stand import ROOT
 
 _MEDIA = "application/ld+json"
 # By turns, what a poller asks for: is there news, the news, and two pages of history.
@@ -119,7 +118,7 @@ async def reading(base: str, stream: str, crowd: Crowd, seconds: float) -> Async
     """
     read = Read()
     url = f"{base}/{stream}"
-    listeners = await _start("listeners", f"{url}/live", f"--listeners={crowd.listeners}") if crowd.listeners else None
+    listeners = await start("listeners", f"{url}/live", f"--listeners={crowd.listeners}") if crowd.listeners else None
     try:
         if listeners is not None:
             assert listeners.stdout is not None
@@ -128,7 +127,10 @@ async def reading(base: str, stream: str, crowd: Crowd, seconds: float) -> Async
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(_poll(base, stream, crowd, seconds, read), name="pollers")
             copying = [
-                group.create_task(_copy(f"{url}/log", seconds), name=f"copy {number}") for number in range(crowd.copies)
+                group.create_task(
+                    replicate(f"{url}/log", f"--seconds={seconds}", "--connections=4"), name=f"copy {number}"
+                )
+                for number in range(crowd.copies)
             ]
             yield read
         read.offered = polling.result()
@@ -146,22 +148,3 @@ async def _poll(base: str, stream: str, crowd: Crowd, seconds: float, read: Read
     async with Caller(base, {"Accept": _MEDIA}) as caller:
         wanted = Offer(rate=crowd.polls, seconds=seconds, width=_WIDTH)
         return await offer(Poller(caller, stream, read).ask, wanted, read.times)
-
-
-async def _copy(url: str, seconds: float) -> dict[str, Any]:
-    process = await _start("replicator", url, f"--seconds={seconds}", "--connections=4")
-    try:
-        said, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode != 0:
-        raise RuntimeError(f"a copying client failed: {errors.decode()[-2000:]}")
-    found: dict[str, Any] = orjson.loads(said)
-    return found
-
-
-async def _start(module: str, *arguments: str) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", f"loadtests.{module}", *arguments]
-    return await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from loadtests.ground import Ground, fine_seconds
 from loadtests.nginx import Nginx
 from loadtests.outcome import Figure
+from loadtests.processes import replicate
 from loadtests.scenario import Tell
-from loadtests.stand import ROOT
 from loadtests.tools import ToolUnavailableError
 
 # What one client has in hand at once.
@@ -123,8 +119,9 @@ async def _clients(ground: Ground, arguments: Sequence[str], spent: Callable[[],
         RuntimeError: one failed, or its copy had a gap.
 
     """
+    fixed = (f"--connections={CONNECTIONS}", f"--cpu={ground.plan.generator}")
     before, began = spent(), time.perf_counter()
-    said = await asyncio.gather(*(_client(ground, arguments) for _ in range(clients)))
+    said = await asyncio.gather(*(replicate(*arguments, *fixed) for _ in range(clients)))
     server, passed = spent() - before, time.perf_counter() - began
     if any(not each.get("dense", True) or each.get("members") != each.get("distinct") for each in said):
         raise RuntimeError(f"a copy has gaps or members twice: {said}")
@@ -137,22 +134,6 @@ async def _clients(ground: Ground, arguments: Sequence[str], spent: Callable[[],
         members=sum(each.get("members", 0) for each in said),
         wire=sum(each.get("wire", 0) for each in said),
     )
-
-
-async def _client(ground: Ground, arguments: Sequence[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "loadtests.replicator", *arguments]
-    command += [f"--connections={CONNECTIONS}", f"--cpu={ground.plan.generator}"]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=pipe)
-    try:
-        said, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode != 0:
-        raise RuntimeError(f"a client failed: {errors.decode()[-2000:]}")
-    found: dict[str, Any] = orjson.loads(said)
-    return found
 
 
 def figures(copies: Copies) -> list[Figure]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,10 +14,10 @@ from typing import Self
 
 import psutil
 
+from loadtests.processes import ROOT, end, free_port
 from loadtests.sampling import busy_seconds, processor_seconds
 from smartflanders.embedded import EmbeddedPostgres
 
-ROOT = Path(__file__).resolve().parents[1]
 _READY_WITHIN_SECONDS = 90.0
 _STOP_WITHIN_SECONDS = 15.0
 
@@ -53,7 +51,7 @@ class Stand:
         self.folder = wish.folder
         self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._port = _free_port()
+        self._port = free_port()
         self._log = wish.log
         self.base = f"http://127.0.0.1:{self._port}"
         self.dsn = ""
@@ -153,19 +151,6 @@ class Stand:
 
     @staticmethod
     def _finish(process: subprocess.Popen[str]) -> None:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         if process.stdout is not None:
             process.stdout.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -13,8 +13,8 @@ from typing import Self
 
 import psutil
 
+from loadtests.processes import ROOT
 from loadtests.sampling import family
-from loadtests.stand import ROOT
 
 _READY_WITHIN_SECONDS = 120.0
 _STOP_WITHIN_SECONDS = 20.0
