@@ -54,10 +54,14 @@ class Read:
 
     @property
     def faults(self) -> int:
-        """Polls not answered, copies with gaps, and events missed or doubled."""
-        refused = self.offered.failed + self.offered.given_up if self.offered else 0
+        """Copies with gaps, and events missed or doubled: wrong on any machine, however busy."""
         gaps = sum(not each["dense"] for each in self.copied)
-        return refused + gaps + int(self.heard.get("wrong", 0)) + int(self.heard.get("lost", 0))
+        return gaps + int(self.heard.get("wrong", 0)) + int(self.heard.get("lost", 0))
+
+    @property
+    def refused(self) -> int:
+        """Polls that failed or were given up for want of an answer."""
+        return self.offered.failed + self.offered.given_up if self.offered else 0
 
 
 class Poller:

@@ -38,7 +38,7 @@ class Mixed:
     summary = (
         "half the greatest rate of writing, alone and beside pollers, a client that copies on and on, and listeners"
     )
-    rows: tuple[str, ...] = ("mixed-ingest", "mixed-faults")
+    rows: tuple[str, ...] = ("mixed-ingest", "mixed-faults", "mixed-refused")
 
     async def run(self, plan: Plan, tell: Tell) -> Outcome:
         """Run once."""
@@ -89,9 +89,11 @@ class _Phases:
             yield read
             # Whoever has ended is still looked after.
             await self._run.look()
-        if read.faults:
+        if read.faults or read.refused:
             why = read.offered.first_failure if read.offered else ""
-            self._found.notes.append(f"{read.faults} polls, copies or events were not as they should be; {why}.")
+            self._found.notes.append(
+                f"{read.faults} copies or events and {read.refused} polls were not as they should be; {why}."
+            )
 
     async def _write(self) -> Written:
         """Publish at the rate for the length of a phase, then drain."""
@@ -153,7 +155,8 @@ class _Phases:
                 unit="ratio",
                 note=f"pages copied while others write ({busy.pages:,}), of those while nobody does",
             ),
-            Figure(row="mixed-faults", value=calm.faults + busy.faults, unit="count", note="refused, missed, doubled"),
+            Figure(row="mixed-faults", value=calm.faults + busy.faults, unit="count", note="gaps, missed, doubled"),
+            Figure(row="mixed-refused", value=calm.refused + busy.refused, unit="count", note="failed or given up"),
         ]
         self._found.latencies += [
             calm.times.latency("pages polled, nobody writes"),
