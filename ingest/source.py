@@ -13,9 +13,9 @@ from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.catalogue_entry import CatalogueEntry, read_entry
 from ingest.check import faults_of
-from ingest.connector import FilesOptions, HttpPollOptions
 from ingest.paths import Each, PathError, parse_each, parse_path
-from ingest.transports import TRANSPORTS
+from ingest.transports import TRANSPORTS, Options
+from ingest.transports.files import FilesOptions
 from streams.errors import ConfigError
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
 from vocab.model import Model, load_model, model_names
@@ -86,7 +86,10 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One source file, read and checked. `title` and `description` are those of the stream it feeds."""
+    """One source file, read and checked. `title` and `description` are those of the stream it feeds.
+
+    `transport` is the options of the transport that the file names (ingest/transports).
+    """
 
     name: str
     file: str
@@ -95,7 +98,7 @@ class Source:
     publisher_name: str
     publisher_iri: str
     licence: str
-    transport: HttpPollOptions | FilesOptions
+    transport: Options
     sample: str
     model: str
     stream: str
@@ -110,7 +113,7 @@ class Source:
 def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Source:
     """Read a source file and check it against its model.
 
-    `${NAME}` in headers is taken from `environ` (the environment of the process when absent).
+    `${NAME}` is taken from `environ` (the environment of the process when absent).
 
     Raises:
         ConfigError: with every fault of the file, each with its line and how to mend it.
@@ -196,7 +199,7 @@ def _languages(root: Node, key: str, faults: Faults) -> dict[str, str]:
     return {language: value.text for language, value in node.items()}
 
 
-def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPollOptions | FilesOptions:
+def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> Options:
     given = [key for key in TRANSPORTS if root.get(key) is not None]
     if len(given) != 1:
         what = f"two transports: {' and '.join(given)}" if given else "no transport"
@@ -204,8 +207,7 @@ def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPo
         return FilesOptions(folder=Path(), pattern="")
     node = root.get(given[0])
     assert node is not None
-    options: HttpPollOptions | FilesOptions = TRANSPORTS[given[0]](node, faults, environ)
-    return options
+    return TRANSPORTS[given[0]].read(node, faults, environ)
 
 
 def _model(root: Node, faults: Faults) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ingest.transports import TRANSPORTS
 from streams.record import Reason
 
 
@@ -86,8 +87,7 @@ KEYS: Mapping[str, str] = {
     "`meteorological`, `statistics`, `companies`, `mobility`; one or a list. Live parking and traffic are not in its annex.",
     "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
     "box around what was measured is computed.",
-    "http_poll": "A transport: ask a web address again and again. Exactly one transport per file.",
-    "files": "A transport: read files that appear in a folder. Exactly one transport per file.",
+    **{name: transport.meaning for name, transport in TRANSPORTS.items()},
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",
     "model": "The reference model: a page of [models](models.md).",
     "stream": "The stream that the members join. Several sources may feed one stream; they name the same model.",
@@ -99,17 +99,7 @@ KEYS: Mapping[str, str] = {
 
 # Keys inside other keys: `parent.key`.
 INNER: Mapping[str, str] = {
-    "http_poll.url": "The address, http or https, without a password.",
-    "http_poll.headers": "Headers to send; `${NAME}` is taken from the environment, and secrets must be.",
-    "http_poll.timeout": "The longest one answer may take (30s).",
-    "http_poll.every": "The pause between questions, at least 1s.",
-    "http_poll.max_bytes": "The largest body, uncompressed (67108864).",
-    "http_poll.media_type": "What the body is, for publishers whose Content-Type is wrong.",
-    "files.folder": "The folder.",
-    "files.pattern": "Which files in it, such as `*.xml`.",
-    "files.every": "The pause between looks (10s).",
-    "files.max_bytes": "The largest file, uncompressed (67108864).",
-    "files.media_type": "What the files are, where their names do not say.",
+    **{key: text for transport in TRANSPORTS.values() for key, text in transport.rows()},
     "lookup.source": "The other source, by name; it must run too.",
     "lookup.each": "Where its rows are.",
     "lookup.key": "The row's key: a path in the row.",

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ingest.connector import FilesOptions, Poll
+from ingest.connector import Poll
 from ingest.connectors.inflate import BrokenError, OversizeError, gunzip
+from ingest.transports.files import FilesOptions
 from streams.errors import SourceError
 from streams.record import Payload
 
