@@ -33,6 +33,7 @@ from ldes_server.state_query import PARAMETERS
 from smartflanders import reference_words as words
 from smartflanders.cli import parser
 from smartflanders.reference_input import BAD_INPUT
+from smartflanders.reference_pilots import pilot_files
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
@@ -346,6 +347,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "models.md": models,
     "source-files.md": source_files,
     "stream-files.md": stream_files,
+    "pilot-files.md": partial(pilot_files, table),
     "http.md": http,
     "live.md": live,
     "digests.md": digests,
