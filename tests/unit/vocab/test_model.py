@@ -74,10 +74,12 @@ def test_versioned_models_are_told_from_observations() -> None:
     """Models whose members are versions must be known by the template's isVersionOf."""
     assert {name: load_model(name).versioned for name in model_names()} == {
         "departure": True,
+        "hindrance": True,
         "measuring-point": True,
         "parking": True,
         "shared-vehicle": True,
         "sharing-station": True,
+        "signal-state": False,
         "traffic": False,
         "vehicle-position": False,
     }
