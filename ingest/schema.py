@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ingest.bindings import CRS, EPOCHS
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.check import fields_of
+from ingest.formats import FORMAT
 from ingest.schema_parts import DURATION, TEXT, Schema, object_of, one_or_more
 from ingest.source import KEYS
 from ingest.transports import TRANSPORTS
@@ -101,13 +102,24 @@ def _publish() -> Schema:
     )
 
 
+def _lookup() -> Schema:
+    """Describe a table of another source's newest document."""
+    return object_of(
+        {
+            "source": _NAME,
+            "format": FORMAT,
+            "each": _PATHS,
+            "key": _PATH,
+            "by": _PATH,
+            "required": {"type": "boolean"},
+        },
+        required=("source", "each", "key", "by"),
+    )
+
+
 def source_schema(models: Iterable[Model]) -> Schema:
     """Return the JSON Schema (2020-12) of source files; `bind` follows from the model that a file names."""
     models = tuple(models)
-    lookup = object_of(
-        {"source": _NAME, "each": _PATHS, "key": _PATH, "by": _PATH, "required": {"type": "boolean"}},
-        required=("source", "each", "key", "by"),
-    )
     properties: Schema = {
         "source": _NAME,
         "title": _languages(),
@@ -119,12 +131,13 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "sample": TEXT,
         "model": {"enum": [model.name for model in models]},
         "stream": _NAME,
+        "format": FORMAT,
         "each": _PATHS,
-        "lookup": {"type": "object", "additionalProperties": lookup},
+        "lookup": {"type": "object", "additionalProperties": _lookup()},
         "bind": {"type": "object"},
         "publish": _publish(),
     }
-    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "lookup", "publish")
+    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "format", "lookup", "publish")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",
