@@ -18,7 +18,15 @@ from vocab.check import validate
 from vocab.model import load_model
 from vocab.versions import deletion_template
 
-MODELS = ("departure", "hindrance", "shared-vehicle", "sharing-station", "signal-state", "vehicle-position")
+MODELS = (
+    "departure",
+    "hindrance",
+    "shared-vehicle",
+    "sharing-place",
+    "sharing-station",
+    "signal-state",
+    "vehicle-position",
+)
 VERSIONED = tuple(name for name in MODELS if load_model(name).versioned)
 # A value that stands for "leave the key out".
 GONE = object()
@@ -42,6 +50,9 @@ def changed(body: Any, steps: Sequence[str | int], value: Any) -> None:
 
 
 WRONG: list[tuple[str, tuple[str | int, ...], Any, str]] = [
+    ("sharing-place", ("geometry",), GONE, "must have a place"),
+    ("sharing-place", ("totalDocks",), -1, 'not >= Literal("0"'),
+    ("sharing-place", ("virtual",), "perhaps", "is not Literal with datatype xsd:boolean"),
     ("sharing-station", ("vehiclesAvailable",), GONE, "must have the number of available vehicles"),
     ("sharing-station", ("vehiclesAvailable",), -1, 'not >= Literal("0"'),
     ("sharing-station", ("vehiclesAvailable",), [3, 4], "More than 1 values"),
@@ -126,6 +137,8 @@ def test_a_deletion_conforms_and_says_nothing_else(name: str) -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], Reason, str]] = [
+    ("sharing-place", {"point": None}, Reason.MISSING, "point: required"),
+    ("sharing-place", {"total_docks": "36,5"}, Reason.TYPE, "total_docks: '36,5' is no number"),
     ("sharing-station", {"vehicles_available": None}, Reason.MISSING, "vehicles_available: required"),
     ("sharing-station", {"vehicles_available": -1}, Reason.RANGE, "vehicles_available: -1 is outside 0 to any"),
     ("sharing-station", {"docks_available": 2.5}, Reason.TYPE, "docks_available: 2.5 is no whole number"),

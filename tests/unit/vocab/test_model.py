@@ -78,6 +78,7 @@ def test_versioned_models_are_told_from_observations() -> None:
         "measuring-point": True,
         "parking": True,
         "shared-vehicle": True,
+        "sharing-place": True,
         "sharing-station": True,
         "signal-state": False,
         "traffic": False,
