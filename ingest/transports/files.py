@@ -52,6 +52,7 @@ def _read(node: Node, faults: Faults, _environ: Mapping[str, str]) -> FilesOptio
 
 FILES = Transport(
     name="files",
+    whole=lambda _options: True,
     meaning="A transport: read files that appear in a folder. Exactly one transport per file.",
     read=_read,
     schema=_SCHEMA,
