@@ -38,6 +38,7 @@ class Area:
 class PilotFile:
     """One pilot file, read and checked. `title` has at least `nl` and `en`; `contact` is that of a source file.
 
+    Publisher and licence are those that most of the sources have, and empty where each source has its own.
     `expect` says by the name of a source what can be expected of it; alarms and checks against reality read it.
     `lines` has the line of each of them.
     """
@@ -46,9 +47,9 @@ class PilotFile:
     file: Path
     title: Mapping[str, str]
     area: Area
-    publisher_name: str
-    publisher_iri: str
-    licence: str
+    publisher_name: str = ""
+    publisher_iri: str = ""
+    licence: str = ""
     contact: Mapping[str, str] = field(default_factory=dict)
     expect: Mapping[str, Expectation] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -63,23 +64,25 @@ def load_pilot_file(path: Path) -> PilotFile:
     """
     root, faults = read_file(path)
     check_keys(root, KEYS, faults, where="the file")
-    publisher = root.get("publisher") or Node(line=root.line, value={})
-    check_keys(publisher, ("name", "iri"), faults, where="publisher")
+    publisher = root.get("publisher")
+    if publisher is not None:
+        check_keys(publisher, ("name", "iri"), faults, where="publisher")
     expect = root.get("expect") or Node(line=root.line, value={})
     if not expect.is_mapping:
         faults.add(expect.line, f"expect must be a mapping, not {expect.described}", "write `source: { … }` lines")
 
-    def text(key: str, node: Node = root) -> str:
-        return text_of(node.get(key), faults, where=key, line=node.line, required=True)
+    def text(key: str, node: Node | None) -> str:
+        return text_of(node.get(key), faults, where=key, line=node.line, required=True) if node is not None else ""
 
+    licence = root.get("licence")
     found = PilotFile(
         name=_name(root, faults),
         file=path,
         title=_title(root, faults),
         area=_area(root, faults),
         publisher_name=text("name", publisher),
-        publisher_iri=absolute(text("iri", publisher), publisher, faults, where="publisher iri"),
-        licence=absolute(text("licence"), root.get("licence") or root, faults, where="licence"),
+        publisher_iri=absolute(text("iri", publisher), publisher or root, faults, where="publisher iri"),
+        licence=absolute(text("licence", root) if licence else "", licence or root, faults, where="licence"),
         contact=read_contact(root.get("contact"), faults),
         expect={name: read_expectation(node, faults, where=name) for name, node in expect.items()},
         lines={name: node.line for name, node in expect.items()},

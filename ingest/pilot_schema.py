@@ -58,8 +58,11 @@ def pilot_schema(models: Iterable[Model]) -> Schema:
         "pilot": told(_NAME, "The pilot's name: small letters, digits, hyphens; no other pilot has it."),
         "title": told(languages, "What it is called, in `nl` and `en` (`fr`, `de` optional)."),
         "area": told(_area(), "The city or region it is for."),
-        "publisher": told(object_of({"name": TEXT, "iri": _IRI}, required=("name", "iri")), "Who publishes the data."),
-        "licence": told(_IRI, "The licence's IRI."),
+        "publisher": told(
+            object_of({"name": TEXT, "iri": _IRI}, required=("name", "iri")),
+            "Optional. Who publishes most of the data.",
+        ),
+        "licence": told(_IRI, "Optional. The IRI of the licence that most of the data has."),
         "contact": told(
             {"anyOf": [TEXT, contact]}, "Optional. Where questions about the data go, as in a source file."
         ),
@@ -71,5 +74,5 @@ def pilot_schema(models: Iterable[Model]) -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A pilot of smartflanders",
-        **object_of(properties, required=[key for key in KEYS if key not in ("contact", "expect")]),
+        **object_of(properties, required=[key for key in KEYS if key in ("pilot", "title", "area")]),
     }

@@ -81,9 +81,11 @@ def _area(original: Original, city: City | None) -> Iterator[Question]:
 def _publisher(original: Original, city: City | None) -> Iterator[Question]:
     pilot = original.pilot
     name, iri = (city.publisher_name, city.publisher_iri) if city else ("", "")
-    yield Question(key="publisher.name", what="who publishes the data", before=pilot.publisher_name, default=name)
-    yield Question(key="publisher.iri", what="IRI of the publisher", before=pilot.publisher_iri, default=iri)
-    yield Question(key="licence", what="IRI of the licence", before=pilot.licence, default=pilot.licence)
+    if pilot.publisher_name:
+        yield Question(key="publisher.name", what="who publishes the data", before=pilot.publisher_name, default=name)
+        yield Question(key="publisher.iri", what="IRI of the publisher", before=pilot.publisher_iri, default=iri)
+    if pilot.licence:
+        yield Question(key="licence", what="IRI of the licence", before=pilot.licence, default=pilot.licence)
 
 
 def _contact(original: Original) -> Iterator[Question]:
@@ -180,12 +182,13 @@ class _Change:
         self._old = original
         self._new_slug = slug
         pilot = original.pilot
-        self._same = {
-            pilot.publisher_name: answers["publisher.name"],
-            pilot.publisher_iri: answers["publisher.iri"],
-            pilot.licence: answers["licence"],
-            pilot.area.iri: answers["area.iri"],
+        told = {
+            "publisher.name": pilot.publisher_name,
+            "publisher.iri": pilot.publisher_iri,
+            "licence": pilot.licence,
+            "area.iri": pilot.area.iri,
         }
+        self._same = {before: answers[key] for key, before in told.items() if before}
         self._ids = {
             key.partition(".")[2]: answer
             for key, answer in answers.items()

@@ -284,8 +284,8 @@ def _to_do(wish: Wish, original: Original, answers: Mapping[str, str], copied: M
     for key, answer in answers.items():
         if key.startswith("source."):
             yield f"save what {answer} sends, and: smartflanders pilot check {wish.folder} --sample {answer}=PAYLOAD"
-    if answers["licence"] == original.pilot.licence and "licence" not in wish.said:
-        yield f"the licence is that of {original.pilot.name}: make sure that it is yours too ({answers['licence']})"
+    if answers.get("licence") == original.pilot.licence and "licence" not in wish.said:
+        yield f"the licence is that of {original.pilot.name}: make sure that it is yours too ({original.pilot.licence})"
     if original.pilot.expect:
         yield f"{PILOT_FILE} expects what {original.pilot.area.name} does: adapt intervals, shares and ranges"
     for name, publisher in others(original):

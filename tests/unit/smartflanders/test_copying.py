@@ -330,3 +330,16 @@ def test_a_place_that_cannot_be_written_is_told(pilots: Path, capsys: pytest.Cap
     assert main(["pilot", "copy", str(pilots / "gent" / "parking"), "--to", "aalst", *SETS]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert (pilots / "aalst").read_text("utf-8") == "a file, no folder\n"
+
+
+def test_sources_with_publishers_of_their_own_keep_them(pilots: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pilot that names no publisher and no licence asks for none; those of its sources stay, and are told."""
+    file = pilots / "gent" / "parking" / PILOT_FILE
+    text = file.read_text("utf-8")
+    file.write_text(text[: text.index("publisher:")] + text[text.index("expect:") :], "utf-8")
+    original = read_original(file.parent)
+    assert not [each.key for each in questions(original, "aalst", None) if each.key.startswith(("publ", "lic"))]
+    assert main(["pilot", "copy", str(file.parent), "--to", "aalst", *SETS]) == 0
+    assert "garages.yaml: the publisher stays Stad Gent" in capsys.readouterr().out
+    new = yaml.safe_load((pilots / "aalst" / "parking" / "garages.yaml").read_text("utf-8"))
+    assert new["publisher"]["name"] == "Stad Gent"
