@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ingest.check import fields_of
-from ingest.conversions import known_units
 from ingest.schema import source_schema
+from ingest.units import known_units
 from ldes_server.app import create_app
 from ldes_server.declaration import OPTIONS, fitting
 from ldes_server.declaration_schema import stream_schema
