@@ -77,6 +77,8 @@ def test_versioned_models_are_told_from_observations() -> None:
         "measuring-point": True,
         "parking": True,
         "traffic": False,
+        "water-level": False,
+        "weather": False,
     }
 
 

@@ -11,7 +11,7 @@ from vocab.check import validate
 from vocab.model import Kind, load_model
 
 # Models whose members are collections of observations, one name of the model per observed property.
-MODELS = ("air-quality",)
+MODELS = ("air-quality", "water-level", "weather")
 ONE = "a member has at least one observation"
 FOREIGN = "http://dd.eionet.europa.eu/vocabulary/aq/pollutant/20"
 # Per model: what is changed in the observation of a property, and what is said of it then.
@@ -23,6 +23,19 @@ WRONG: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("air-quality", "pm10", {"kenmerk": "pm25"}, "particulate matter PM10 must be a number from -100 to 10000 ug/m3"),
     ("air-quality", "pm10", {"@type": ["Observation"]}, "particulate matter PM10 must be a number"),
     ("air-quality", "o3", {"property": FOREIGN}, "an observation is of one of the pollutants of this model"),
+    ("water-level", "level-taw", {"result": -999.0}, "water level must be a number from -20 to 800 m"),
+    ("water-level", "level-taw", {"unit": "cm"}, "water level must be a number from -20 to 800 m"),
+    ("water-level", "level-taw", {"property": "rain", "kenmerk": "rain"}, "rain must be a number from 0 to 500 mm"),
+    ("water-level", "discharge", {"unit": "l/s"}, "discharge must be a number from -10000 to 10000 m3/s"),
+    ("water-level", "rain", {"result": -0.2}, "rain must be a number from 0 to 500 mm"),
+    ("water-level", "discharge", {"property": "validated"}, "an observation is of one of the quantities of this model"),
+    ("weather", "temperature", {"result": 279.5, "unit": "K"}, "temperature must be a number from -60 to 60 Cel"),
+    ("weather", "humidity", {"result": 100.5}, "relative humidity must be a number from 0 to 100 %"),
+    ("weather", "pressure", {"result": 100260.0, "unit": "Pa"}, "pressure must be a number from 800 to 1100 hPa"),
+    ("weather", "wind-speed", {"unit": "km/h"}, "wind speed must be a number from 0 to 120 m/s"),
+    ("weather", "wind-direction", {"result": -45.0}, "wind direction must be a number from 0 to 360 deg"),
+    ("weather", "precipitation", {"result": -1.0}, "precipitation must be a number from 0 to 500 mm"),
+    ("weather", "sunshine", {"kenmerk": None}, "an observation is of one of the quantities of this model"),
 )
 # What is changed in the member itself, and the path that is named then.
 WRONG_MEMBERS: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -31,6 +44,11 @@ WRONG_MEMBERS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("air-quality", {"validity": "reference"}, "http://www.w3.org/ns/sosa/resultQuality"),
     ("air-quality", {"phenomenonTime": None}, "http://www.w3.org/ns/sosa/phenomenonTime"),
     ("air-quality", {"license": None}, "http://purl.org/dc/terms/license"),
+    ("water-level", {"station": "geen IRI"}, "http://www.w3.org/ns/sosa/hasFeatureOfInterest"),
+    ("water-level", {"qualityCode": ["110", "130"]}, "https://w3id.org/smartflanders/water-level#qualityCode"),
+    ("water-level", {"validity": "reference"}, "http://www.w3.org/ns/sosa/resultQuality"),
+    ("weather", {"observedAt": "gisteren"}, "http://www.w3.org/ns/sosa/startTime"),
+    ("weather", {"attributedTo": None}, "http://www.w3.org/ns/prov#wasAttributedTo"),
 )
 
 
