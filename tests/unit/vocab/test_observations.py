@@ -11,7 +11,7 @@ from vocab.check import validate
 from vocab.model import Kind, load_model
 
 # Models whose members are collections of observations, one name of the model per observed property.
-MODELS = ("air-quality", "water-level", "weather")
+MODELS = ("air-quality", "counts", "crowdedness", "water-level", "weather")
 ONE = "a member has at least one observation"
 FOREIGN = "http://dd.eionet.europa.eu/vocabulary/aq/pollutant/20"
 # Per model: what is changed in the observation of a property, and what is said of it then.
@@ -23,6 +23,35 @@ WRONG: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("air-quality", "pm10", {"kenmerk": "pm25"}, "particulate matter PM10 must be a number from -100 to 10000 ug/m3"),
     ("air-quality", "pm10", {"@type": ["Observation"]}, "particulate matter PM10 must be a number"),
     ("air-quality", "o3", {"property": FOREIGN}, "an observation is of one of the pollutants of this model"),
+    ("counts", "bicycle-count", {"count": -1}, "number of bicycles must be a whole number from 0 to 1000000"),
+    ("counts", "bicycle-count", {"count": 226.4}, "number of bicycles must be a whole number from 0 to 1000000"),
+    ("counts", "bicycle-count", {"vehicleClass": "car"}, "number of bicycles must be a whole number"),
+    ("counts", "pedestrian-estimate", {"procedure": None}, "estimated number of pedestrians must be a number"),
+    ("counts", "pedestrian-estimate", {"result": -0.5}, "estimated number of pedestrians must be a number"),
+    ("counts", "car-v85", {"result": 251.0}, "V85 speed must be a number from 1 to 200 km/h"),
+    ("counts", "uptime", {"result": 100.5}, "uptime must be a number from 0 to 100 %"),
+    (
+        "counts",
+        "uptime",
+        {"memberOf": None},
+        "an observation is the count of a kind of road user, a speed or the uptime",
+    ),
+    ("counts", "other-count", {"property": "regular"}, "an observation is the count of a kind of road user"),
+    ("crowdedness", "people-count", {"count": -3}, "number of people must be a whole number from 0 to 1000000"),
+    ("crowdedness", "people-density", {"result": 31.0}, "density must be a number from 0 to 20 {#}/m2"),
+    ("crowdedness", "occupancy", {"unit": "1"}, "occupancy must be a number from 0 to 300 %"),
+    (
+        "crowdedness",
+        "crowd-level",
+        {"category": "reference"},
+        "level of crowdedness must be one of quiet, moderate, busy",
+    ),
+    (
+        "crowdedness",
+        "crowd-level",
+        {"property": "validated"},
+        "an observation is of one of the quantities of this model",
+    ),
     ("water-level", "level-taw", {"result": -999.0}, "water level must be a number from -20 to 800 m"),
     ("water-level", "level-taw", {"unit": "cm"}, "water level must be a number from -20 to 800 m"),
     ("water-level", "level-taw", {"property": "rain", "kenmerk": "rain"}, "rain must be a number from 0 to 500 mm"),
@@ -44,6 +73,12 @@ WRONG_MEMBERS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("air-quality", {"validity": "reference"}, "http://www.w3.org/ns/sosa/resultQuality"),
     ("air-quality", {"phenomenonTime": None}, "http://www.w3.org/ns/sosa/phenomenonTime"),
     ("air-quality", {"license": None}, "http://purl.org/dc/terms/license"),
+    ("counts", {"measuringPoint": None}, "http://www.w3.org/ns/sosa/hasFeatureOfInterest"),
+    ("counts", {"direction": "regular"}, "https://data.vlaanderen.be/ns/weg#rijrichting"),
+    ("counts", {"validity": "both"}, "http://www.w3.org/ns/sosa/resultQuality"),
+    ("counts", {"geobserveerdObject": None}, "https://data.vlaanderen.be/ns/verkeersmetingen#geobserveerdObject"),
+    ("crowdedness", {"place": None}, "http://www.w3.org/ns/sosa/hasFeatureOfInterest"),
+    ("crowdedness", {"procedure": "quiet"}, "http://www.w3.org/ns/sosa/usedProcedure"),
     ("water-level", {"station": "geen IRI"}, "http://www.w3.org/ns/sosa/hasFeatureOfInterest"),
     ("water-level", {"qualityCode": ["110", "130"]}, "https://w3id.org/smartflanders/water-level#qualityCode"),
     ("water-level", {"validity": "reference"}, "http://www.w3.org/ns/sosa/resultQuality"),
