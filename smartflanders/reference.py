@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from ingest.check import fields_of
+from ingest.formats import OPTIONS as FORMAT_OPTIONS
 from ingest.schema import source_schema
+from ingest.transports import TRANSPORTS
 from ingest.units import known_units
 from ldes_server.app import create_app
 from ldes_server.declaration import OPTIONS, fitting
@@ -262,8 +264,9 @@ def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[st
 
 def _inner(top: Mapping[str, Any]) -> list[str]:
     lookup = top["lookup"]["additionalProperties"]["properties"]
-    nested = {**{key: top[key]["properties"] for key in ("http_poll", "files", "publish")}, "lookup": lookup}
-    return [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
+    nested = {"format": FORMAT_OPTIONS, "publish": top["publish"]["properties"], "lookup": lookup}
+    ours = [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
+    return ours + [key for transport in TRANSPORTS.values() for key, _ in transport.rows()]
 
 
 def http() -> str:
