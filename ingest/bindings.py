@@ -55,6 +55,7 @@ class Binding:
     json: bool = False
     unit: str = ""
     match: str = ""
+    join: str = ""
 
     @property
     def where(self) -> str:
@@ -300,6 +301,7 @@ _WORDS: dict[str, Callable[[Binding, Node, Faults], Binding]] = {
     "as": _word_as,
     "plus": _word_plus,
     "match": _word_match,
+    "join": _plain("join"),
     "map": _word_map,
     "otherwise": _choice("otherwise", "otherwise_absent", absent=True),
     "when": _word_when,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
+from ingest.observed import observed_of
 from ingest.units import known_units, unit_scale
 from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
@@ -25,6 +26,7 @@ _WORDS: Mapping[str, tuple[Kind, ...]] = {
     "language": (Kind.TEXT,),
     "place": (Kind.POINT,),
     "unit": _NUMBERS,
+    "join": (Kind.STRING, Kind.TEXT, Kind.IRI, Kind.CODE),
 }
 _SPELLED = {"comma": "decimal", "epoch": "as", "codes": "map", "split": "date + time", "place": "longitude + latitude"}
 
@@ -82,6 +84,10 @@ def faults_of(bind: Mapping[str, Bound], model: Model, *, lookups: Iterable[str]
         else:
             _check(bound, scope, group=None, near=_bindings(bind))
     _check_missing(_bindings(bind), scope, line=line, group=None)
+    observed = observed_of(model)
+    if observed.all and not observed.within(bind).all:
+        fix = f"bind at least one of {', '.join(observed.all)}"
+        faults.add(line, "nothing that is observed is bound, so that no item could become a member", fix)
 
 
 def _bindings(bind: Mapping[str, Bound]) -> dict[str, Binding]:

@@ -47,10 +47,18 @@ def first(absent: tuple[Any, ...], *values: Any) -> Any:
     return next((value for value in values if value not in absent), None)
 
 
+def together(absent: tuple[Any, ...], glue: str, *values: Any) -> Any:
+    """Join values to one text; None when one counts as absent. What is a list or an object is returned, to be refused."""
+    if any(value in absent for value in values):
+        return None
+    odd = [value for value in values if isinstance(value, list | dict)]
+    return odd[0] if odd else glue.join(str(value).lower() if type(value) is bool else str(value) for value in values)
+
+
 def helpers() -> dict[str, Any]:
     """Return the functions that generated conversions call."""
     names = (*dict.fromkeys(_CONVERT.values()), "code", "missing", "place", "projected")
-    own: Sequence[Callable[..., Any]] = (first, Remembered)
+    own: Sequence[Callable[..., Any]] = (first, together, Remembered)
     return {name: getattr(conversions, name) for name in names} | {function.__name__: function for function in own}
 
 

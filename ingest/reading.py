@@ -10,6 +10,7 @@ from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
+from ingest.observed import unobserved
 from ingest.paths import VALUES, Path, Step, dig, dig_json, expression, listed, many, parse_path
 from ingest.remembering import ROWS, Entities, Remembered
 from ingest.source import Lookup
@@ -50,7 +51,7 @@ def rows(said: Sequence[str]) -> str:
 
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
-    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, listed, many, rows)
+    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, unobserved, dig, dig_json, listed, many, rows)
     from_conversions = {name: getattr(conversions, name) for name in ("joined", "matched", "check_observed")}
     times = {"EARLIEST": conversions.EARLIEST, "AHEAD": conversions.AHEAD, "Remembered": Remembered}
     return {function.__name__: function for function in own} | from_conversions | times | {"entities": Entities()}
@@ -109,6 +110,9 @@ class Reading:
 
     def _first(self, target: str, paths: Sequence[Path], binding: Binding, base: str, depth: int) -> None:
         found = [self._path(path, binding, base, depth) for path in paths]
+        if binding.join:
+            self._code.add(depth, f"{target} = together({binding.name}_absent, {binding.join!r}, {', '.join(found)})")
+            return
         self._code.add(depth, f"{target} = {found[0]}")
         if len(found) > 1:
             # Most are real numbers, which a search among the absent values takes long to tell from texts.

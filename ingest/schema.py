@@ -44,6 +44,7 @@ def _binding() -> Schema:
         "as": {"enum": list(EPOCHS)},
         "plus": DURATION,
         "match": {"type": "string", "format": "regex"},
+        "join": {"type": "string", "minLength": 1},
         "map": {"type": "object", "additionalProperties": _SCALAR},
         "otherwise": {"enum": ["absent"]},
         "when": {"type": "object", "additionalProperties": test},

@@ -164,6 +164,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         'measuring_point: { from: "@unieke_id", entity_of: miv-meetpunten }',
     ),
     "json": ("`true`: texts on the path hold JSON; read on inside them.", "name: { from: tags.naam, json: true }"),
+    "join": (
+        "The paths of `from` are all needed, and their values are joined with this text.",
+        'entity: { from: [site, direction], join: "-" }',
+    ),
     "unit": ("The unit (UCUM) of what the publisher sends.", "mean_speed: { from: v, unit: m/s }"),
 }
 
