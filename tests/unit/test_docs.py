@@ -185,7 +185,7 @@ _ITEM = {"id": "p1", "at": "2026-07-01T08:00:00Z", "free": 10, "lon": 4.35, "lat
 _POINT = {"longitude": "lon", "latitude": "lat"}
 _BIND: Mapping[str, Mapping[str, Any]] = {
     "parking": {"free_spaces": "free"},
-    "traffic": {"measuring_point": {"from": "id", "entity_of": "points"}},
+    "traffic": {"measuring_point": {"from": "id", "entity_of": "points"}, "occupancy": {"constant": 5}},
     "measuring-point": {"point": _POINT},
 }
 
