@@ -52,7 +52,9 @@ def rows(said: Sequence[str]) -> str:
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
     own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, unobserved, dig, dig_json, listed, many, rows)
-    from_conversions = {name: getattr(conversions, name) for name in ("joined", "matched", "check_observed")}
+    from_conversions = {
+        name: getattr(conversions, name) for name in ("concatenated", "joined", "matched", "check_observed")
+    }
     times = {"EARLIEST": conversions.EARLIEST, "AHEAD": conversions.AHEAD, "Remembered": Remembered}
     return {function.__name__: function for function in own} | from_conversions | times | {"entities": Entities()}
 
@@ -99,20 +101,23 @@ class Reading:
             date, time = (self._path(path, binding, base, depth) for path in binding.split)
             add(depth, f"r_{name} = joined({date}, {time})")
             return [f"r_{name}"]
+        if binding.join:
+            parts = [self._path(path, binding, base, depth) for path in binding.join]
+            add(depth, f"r_{name} = concatenated({written_tuple(parts)}, {binding.between!r})")
+            if binding.match:
+                add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
+            return [f"r_{name}"]
         if binding.place is not None:
             for target, paths in zip((f"r_{name}", f"r2_{name}"), binding.place, strict=True):
                 self._first(target, paths, binding, base, depth)
             return [f"r_{name}", f"r2_{name}"]
-        self._first(f"r_{name}", binding.paths, binding, base, depth)
+        self._first(f"r_{name}", binding.paths or binding.coordinates, binding, base, depth)
         if binding.match:
             add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
         return [f"r_{name}"]
 
     def _first(self, target: str, paths: Sequence[Path], binding: Binding, base: str, depth: int) -> None:
         found = [self._path(path, binding, base, depth) for path in paths]
-        if binding.join:
-            self._code.add(depth, f"{target} = together({binding.name}_absent, {binding.join!r}, {', '.join(found)})")
-            return
         self._code.add(depth, f"{target} = {found[0]}")
         if len(found) > 1:
             # Most are real numbers, which a search among the absent values takes long to tell from texts.

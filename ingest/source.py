@@ -13,6 +13,7 @@ from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.catalogue_entry import CatalogueEntry, read_entry
 from ingest.check import faults_of
+from ingest.choosing import Only, read_only
 from ingest.decoders.items import Format
 from ingest.formats import read_format
 from ingest.paths import Each, PathError, parse_each, parse_path
@@ -35,6 +36,7 @@ KEYS = (
     "stream",
     "format",
     "each",
+    "only",
     "lookup",
     "bind",
     "publish",
@@ -109,6 +111,7 @@ class Source:
     each: tuple[Each, ...]
     bind: Mapping[str, Bound]
     format: Format = field(default_factory=Format)
+    only: tuple[Only, ...] = ()
     bind_line: int = 1
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
@@ -177,6 +180,7 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         stream=_identifier(root, "stream", faults),
         each=_each(root, faults, "each"),
         format=read_format(root.get("format"), faults),
+        only=read_only(root.get("only"), faults),
         bind=parse_bind(bind, faults),
         bind_line=bind.line,
         lookups=_lookups(root.get("lookup"), faults),

@@ -107,7 +107,9 @@ def decode(body: bytes, media_type: str, wanted: Wanted, *, received: datetime |
         yield _break("JSON or XML came instead of rows: usually an error in the publisher's own words", body)
     else:
         charset = "utf-8" if is_marked else _charset(parameters)
-        yield from decoder(body, _completed(wanted, media, charset, received))
+        items = decoder(body, _completed(wanted, media, charset, received))
+        only = wanted.only
+        yield from items if only is None else (it for it in items if isinstance(it, Break) or only(it.value, it.root))
 
 
 def _decoder(media: str, body: bytes, start: bytes) -> Decoder | None:

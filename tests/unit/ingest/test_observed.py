@@ -1,4 +1,4 @@
-"""Observations of which an item gives none, and values that are made of several fields."""
+"""Observations of which an item gives none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest.identity import entity_iri
 from ingest.observed import observed_of
 from ingest.source import Source, load_source
 from streams.errors import ConfigError
 from streams.record import Reason
-from tests.unit.ingest.workbench import BASE, run
+from tests.unit.ingest.workbench import run
 from vocab.model import load_model, model_names
 
 HEAD = {
@@ -88,39 +87,3 @@ def test_only_collections_need_an_observation() -> None:
     assert needed["traffic"] == ("classes", "occupancy", "availability", "turbulence")
     assert needed["parking"] == needed["measuring-point"] == ()
     assert "level" in needed["crowdedness"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "key"),
-    [
-        ({"site": 12, "way": "IN"}, "12-IN"),
-        ({"site": 1.5, "way": True}, "1.5-true"),
-        ({"site": "a/b", "way": "c d"}, "a/b-c d"),
-    ],
-)
-def test_fields_are_joined(tmp_path: Path, fields: dict[str, Any], key: str) -> None:
-    """An identity may be made of several fields, numbers among them."""
-    counts = source(tmp_path, "counts", measuring_point=STATION, bicycles="n")
-    assert run(counts, items({**fields, "n": 1})).members[0].entity.endswith("/7")
-    joined = {"entity": {"from": ["site", "way"], "join": "-"}}
-    counts = source(tmp_path, "counts", **joined, measuring_point=STATION, bicycles="n")
-    member = run(counts, items({**fields, "n": 1})).members[0]
-    assert member.entity == entity_iri(key, base_url=BASE, stream="t")
-
-
-def test_what_is_joined_must_all_be_there(tmp_path: Path) -> None:
-    """An identity of which a part is missing, or is a list, refuses its item; an optional name is left out."""
-    joined = {"entity": {"from": ["site", "way"], "join": "-"}, "place_name": {"from": ["a", "b"], "join": " "}}
-    counts = source(tmp_path, "counts", **joined, measuring_point=STATION, bicycles="n")
-    whole = {"site": 1, "way": "IN", "n": 1}
-    outcome = run(
-        counts, items({**whole, "way": ""}, {**whole, "way": ["IN"]}, {**whole, "a": "x"}, {**whole, "a": 1, "b": 2})
-    )
-    assert [it.reason for it in outcome.rejections] == [Reason.MISSING, Reason.TYPE]
-    assert [json.loads(member.body).get("placeName") for member in outcome.members] == [None, "1 2"]
-
-
-def test_numbers_are_not_joined(tmp_path: Path) -> None:
-    """A number cannot be made of several fields."""
-    with pytest.raises(ConfigError, match="`join` does not fit 'bicycles'"):
-        source(tmp_path, "counts", measuring_point=STATION, bicycles={"from": ["a", "b"], "join": "-"})
