@@ -14,7 +14,6 @@ from ingest.pilot_file import PILOT_FILE
 from ingest.pilot_schema import pilot_schema
 from smartflanders.cli import main
 from smartflanders.pilots import load_plan
-from smartflanders.platform import played
 from streams.errors import ConfigError
 from tests.unit.ingest.workbench import DATA, GARAGES, PILOTS
 from vocab.model import load_model, model_names
@@ -127,15 +126,6 @@ def test_faults_of_pilot_files_are_told_with_the_others(parking: Path) -> None:
     (parking / PILOT_FILE).write_text("pilot: [", "utf-8")
     with pytest.raises(ConfigError, match=r"configuration"):
         load_plan([parking])
-
-
-def test_the_demo_plays_what_the_simulated_city_plays(parking: Path) -> None:
-    """Without pilots `up` runs the sources whose publishers the simulated city plays, whatever needs a key."""
-    names = {load_plan([file], keyless=True).sources[0].name for file in played([PILOTS])}
-    assert names == {"gent-garages", "gent-park-and-ride", "miv-configuratie", "miv-verkeersdata"}
-    text = (parking / "garages.yaml").read_text("utf-8").replace("data.stad.gent", "data.example.org")
-    (parking / "garages.yaml").write_text(text, "utf-8")
-    assert played([parking]) == (parking / "park-and-ride.yaml",)
 
 
 # --- pilot check ----------------------------------------------------------------------------------------------------
