@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -47,10 +48,13 @@ SOURCES = sorted(path for path in PILOTS.rglob("*.yaml") if not path.name.endswi
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_pilots_load_and_fit_the_schema(path: Path) -> None:
     """Every source file that ships is valid for the platform and for editors."""
-    assert load_source(path).name == path.stem or path.parent.name == "parking"
+    text = path.read_text("utf-8")
+    # Keys that only their owners have: something stands in for them.
+    keys = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "key.example.org")
+    assert load_source(path, environ=keys).name == path.stem or path.parent.name == "parking"
     schema = source_schema([load_model(name) for name in model_names()])
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(yaml.safe_load(path.read_text("utf-8")), schema)
+    jsonschema.validate(yaml.safe_load(text), schema)
 
 
 def test_the_smallest_file_loads(tmp_path: Path) -> None:
