@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from google.transit import gtfs_realtime_pb2
+from pyproj import Transformer
+from rdflib import DCTERMS, PROV, RDF, SKOS, Dataset, Graph, Namespace, URIRef
 
 from ingest.lookup import build_table
 from ingest.mapping import Tables
@@ -332,6 +334,101 @@ def test_positions_of_vehicles_are_published() -> None:
     assert body["vehicle"] == f"{BASE}/delijn-posities/entities/7358"
     assert body["observedAt"] == "2026-07-01T08:00:00.000Z"
     valid(source, outcome)
+
+
+# --- GIPOD -----------------------------------------------------------------------------------------------------------
+
+MOB = Namespace("https://data.vlaanderen.be/ns/mobiliteit#")
+M8G = Namespace("http://data.europa.eu/m8g/")
+ADMS = Namespace("http://www.w3.org/ns/adms#")
+LOCN = Namespace("http://www.w3.org/ns/locn#")
+WKT = URIRef("http://www.opengis.net/ont/geosparql#asWKT")
+HINDRANCES = (
+    ("1-relation-3-members.jsonld", "application/ld+json", "json-ld", 3),
+    ("mobility-hindrance.ttl", "text/turtle", "turtle", 1),
+    ("mobility-hindrance.nq", "application/n-quads", "nquads", 1),
+)
+
+
+def milliseconds(text: str) -> str:
+    """Read a time with any number of digits, and write it as members have it."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z", text)
+    assert found is not None
+    return f"{found[1]}.{(found[2] or '').ljust(3, '0')[:3]}Z"
+
+
+@pytest.mark.parametrize(("name", "media_type", "form", "count"), HINDRANCES)
+def test_every_hindrance_of_gipod_is_published(name: str, media_type: str, form: str, count: int) -> None:
+    """Each version in a document is a member under GIPOD's own address, with the times, texts and status it has there."""
+    source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample(f"gipod/{name}")
+    outcome = made(source, document, media_type=media_type)
+    graph = (
+        Dataset().parse(data=document, format=form) if form == "nquads" else Graph().parse(data=document, format=form)
+    )
+    whole = Graph()
+    for triple in graph if isinstance(graph, Graph) and not isinstance(graph, Dataset) else graph.quads():
+        whole.add(triple[:3])
+    versions = list(whole.subjects(RDF.type, MOB.Mobiliteitshinder))
+    assert outcome.rejections == []
+    assert len(outcome.members) == len(versions) == count
+    valid(source, outcome)
+    found = {body["isVersionOf"]: body for body in bodies(outcome.members)}
+    for version in versions:
+        body = found[str(whole.value(version, DCTERMS.isVersionOf))]
+        assert body["observedAt"] == milliseconds(str(whole.value(version, PROV.generatedAtTime)))
+        assert body["created"] == milliseconds(str(whole.value(version, DCTERMS.created)))
+        assert body["description"] == {"nl-BE": str(whole.value(version, DCTERMS.description))}
+        assert body["versionNotes"] == str(whole.value(version, ADMS.versionNotes))
+        period = whole.value(version, MOB.periode)
+        assert body["period"]["start"] == milliseconds(str(whole.value(period, M8G.startTime)))
+        assert body["period"]["end"] == milliseconds(str(whole.value(period, M8G.endTime)))
+        status = whole.value(version, MOB["Inname.status"])
+        assert body["statusConcept"] == str(status)
+        words = {"In opmaak": "draft", "Onbekend": "unknown", "None": None}
+        assert body.get("status") == words[str(whole.value(status, SKOS.prefLabel))]
+        zone = whole.value(version, MOB.zone)
+        effects = [str(it) for it in whole.objects(zone, MOB.gevolg)]
+        assert [it["consequenceConcept"] for it in body.get("zone", {}).get("effects", [])] == effects
+        outline(body, whole.value(whole.value(zone, LOCN.geometry), WKT))
+
+
+def outline(body: Mapping[str, Any], written: Any) -> None:
+    """Check the area of a hindrance against its corners in Lambert 72, turned by the library of projections alone."""
+    if written is None:
+        assert "geometry" not in body
+        return
+    corners = [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", str(written).partition(">")[2])]
+    turn = Transformer.from_crs(31370, 4326, always_xy=True).transform
+    expected = [pytest.approx(turn(x, y), abs=2e-7) for x, y in corners]
+    given = re.findall(r"([-\d.]+) ([-\d.]+)", body["zone"]["area"]["wkt"])
+    assert [(float(x), float(y)) for x, y in given] == expected
+    kind = re.search(r"> ?([A-Z]+)", str(written))
+    assert kind is not None
+    assert body["zone"]["area"]["wkt"].startswith(f"{kind[1]} ((")
+    (longitude, latitude) = map(float, re.findall(r"[-\d.]+", body["geometry"]["wkt"]))
+    assert min(float(x) for x, _ in given) <= longitude <= max(float(x) for x, _ in given)
+    assert min(float(y) for _, y in given) <= latitude <= max(float(y) for _, y in given)
+
+
+def test_a_consequence_without_a_word_of_ours_is_another_one() -> None:
+    """A consequence that GIPOD adds to its list does not refuse its hindrance: it is another one, under GIPOD's address."""
+    source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample("gipod/mobility-hindrance.nq")
+    renamed = document.replace(b"Beperkte doorgang voor voetgangers", b"Geen doorgang voor ruiters")
+    assert renamed != document
+    found = [
+        bodies(made(source, body, media_type="application/n-quads").members)[0]["zone"]["effects"][0]
+        for body in (document, renamed)
+    ]
+    assert [it["consequence"] for it in found] == ["pedestrians-limited", "other-consequence"]
+    assert found[0]["consequenceConcept"] == found[1]["consequenceConcept"]
+
+
+def test_a_hindrance_without_its_period_is_refused() -> None:
+    """A version that does not say when it begins is refused as missing that, and named by its place in the document."""
+    source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample("gipod/mobility-hindrance.ttl")
+    outcome = made(source, document.replace(b"m8g/startTime", b"m8g/since"), media_type="text/turtle")
+    assert [(it.reason.value, "start: required" in it.detail) for it in outcome.rejections] == [("missing", True)]
+    assert outcome.members == []
 
 
 # --- traffic lights --------------------------------------------------------------------------------------------------
