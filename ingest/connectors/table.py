@@ -9,6 +9,7 @@ from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.websocket import WebSocketOptions
 
 
 def _http_poll(source: str, options: HttpPollOptions) -> Connector:
@@ -18,10 +19,17 @@ def _http_poll(source: str, options: HttpPollOptions) -> Connector:
     return HttpPoll(source, options)
 
 
-# A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
+def _websocket(source: str, options: WebSocketOptions) -> Connector:
+    from ingest.connectors.websocket import WebSocket  # noqa: PLC0415 - as above
+
+    return WebSocket(source, options)
+
+
+# A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
+    WebSocketOptions: _websocket,
 }
 
 

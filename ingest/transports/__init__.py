@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ingest.transports.files import FILES
 from ingest.transports.http_poll import HTTP_POLL
 from ingest.transports.transport import Options, Transport
+from ingest.transports.websocket import WEBSOCKET
 
 # A new transport is its module here, its connector with a line in ingest/connectors/table.py, and one line below.
 TRANSPORTS: Mapping[str, Transport] = {
@@ -14,6 +15,7 @@ TRANSPORTS: Mapping[str, Transport] = {
     for transport in (
         HTTP_POLL,
         FILES,
+        WEBSOCKET,
     )
 }
 
