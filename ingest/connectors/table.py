@@ -9,6 +9,7 @@ from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.ldes import LdesOptions
 from ingest.transports.websocket import WebSocketOptions
 
 
@@ -25,11 +26,18 @@ def _websocket(source: str, options: WebSocketOptions) -> Connector:
     return WebSocket(source, options)
 
 
+def _ldes(source: str, options: LdesOptions) -> Connector:
+    from ingest.connectors.ldes import Ldes  # noqa: PLC0415 - as above
+
+    return Ldes(source, options)
+
+
 # A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
     WebSocketOptions: _websocket,
+    LdesOptions: _ldes,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ingest.transports.files import FILES
 from ingest.transports.http_poll import HTTP_POLL
+from ingest.transports.ldes import LDES
 from ingest.transports.transport import Options, Transport
 from ingest.transports.websocket import WEBSOCKET
 
@@ -16,6 +17,7 @@ TRANSPORTS: Mapping[str, Transport] = {
         HTTP_POLL,
         FILES,
         WEBSOCKET,
+        LDES,
     )
 }
 
