@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from google.transit import gtfs_realtime_pb2
+from pyld import jsonld
 from pyproj import Transformer
-from rdflib import DCTERMS, PROV, RDF, SKOS, Dataset, Graph, Namespace, URIRef
+from rdflib import DCTERMS, PROV, RDF, SKOS, Graph, Literal, Namespace, URIRef
 
 from ingest.lookup import build_table
 from ingest.mapping import Tables
@@ -22,6 +23,7 @@ from ingest.source import Source, load_source
 from streams.record import Member, Payload
 from tests.unit.ingest.documents import sample
 from tests.unit.ingest.workbench import BASE, PILOTS, changed, entry, mapper_of
+from tests.unit.vocab.oracle import exact_literals
 from vocab.check import validate
 from vocab.model import load_model
 
@@ -346,7 +348,7 @@ WKT = URIRef("http://www.opengis.net/ont/geosparql#asWKT")
 HINDRANCES = (
     ("1-relation-3-members.jsonld", "application/ld+json", "json-ld", 3),
     ("mobility-hindrance.ttl", "text/turtle", "turtle", 1),
-    ("mobility-hindrance.nq", "application/n-quads", "nquads", 1),
+    ("mobility-hindrance.nq", "application/n-quads", "nt", 1),
 )
 
 
@@ -362,12 +364,12 @@ def test_every_hindrance_of_gipod_is_published(name: str, media_type: str, form:
     """Each version in a document is a member under GIPOD's own address, with the times, texts and status it has there."""
     source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample(f"gipod/{name}")
     outcome = made(source, document, media_type=media_type)
-    graph = (
-        Dataset().parse(data=document, format=form) if form == "nquads" else Graph().parse(data=document, format=form)
-    )
-    whole = Graph()
-    for triple in graph if isinstance(graph, Graph) and not isinstance(graph, Dataset) else graph.quads():
-        whole.add(triple[:3])
+    if form == "json-ld":
+        text, form = str(jsonld.to_rdf(json.loads(document), {"format": "application/n-quads"})), "nt"
+    else:
+        text = document.decode()
+    with exact_literals():
+        whole = Graph().parse(data=text, format=form)
     versions = list(whole.subjects(RDF.type, MOB.Mobiliteitshinder))
     assert outcome.rejections == []
     assert len(outcome.members) == len(versions) == count
@@ -429,6 +431,64 @@ def test_a_hindrance_without_its_period_is_refused() -> None:
     outcome = made(source, document.replace(b"m8g/startTime", b"m8g/since"), media_type="text/turtle")
     assert [(it.reason.value, "start: required" in it.detail) for it in outcome.rejections] == [("missing", True)]
     assert outcome.members == []
+
+
+# --- parking as others published it -----------------------------------------------------------------------------------
+
+PARKING_FEED = """
+source: park-and-ride-ldes
+title: { nl: P+R, en: Park and ride }
+description: { nl: Zoals opgenomen, en: As recorded }
+publisher: { name: Stad Gent, iri: "https://data.vlaanderen.be/id/organisatie/OVO002067" }
+licence: https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0
+ldes: { url: "https://feed.example.org/occupancy/by-page", every: 2m }
+model: parking
+stream: park-and-ride
+format: { name: rdf, prefixes: { so: "http://schema.org/" } }
+each: mobivoc:ParkingLot[*]
+bind:
+  entity: "dcterms:isVersionOf.@id"
+  observed_at: dcterms:modified
+  facility_type: { constant: offStreetParkingGround }
+  name: { from: rdfs:label, language: nl }
+  free_spaces: "mobivoc:capacity[@type=mobivoc:RealTimeCapacity].mobivoc:currentValue"
+  total_spaces: "mobivoc:capacity[@type=mobivoc:Capacity].mobivoc:totalCapacity"
+  occupancy: mobivoc:rateOfOccupancy
+  operator: mobivoc:operatedBy.rdfs:label
+  opening_times: so:openingHoursSpecification.rdfs:label
+  url: "mobivoc:url.@id"
+  point: { longitude: "geo:long", latitude: "geo:lat" }
+publish: { when: always }
+"""
+MV = Namespace("http://schema.mobivoc.org/#")
+POS = Namespace("http://www.w3.org/2003/01/geo/wgs84_pos#")
+
+
+def test_every_version_of_a_recorded_feed_is_published(tmp_path: Path) -> None:
+    """All 250 versions of a page, in no order of time, are members of our model with the values that stand there."""
+    file = tmp_path / "source.yaml"
+    file.write_text(PARKING_FEED, "utf-8")
+    source, document = load_source(file), sample("gent-parking-ldes/page1.ttl")
+    outcome = made(source, document, media_type="text/turtle", received=datetime(2023, 12, 21, 12, tzinfo=UTC))
+    graph = Graph().parse(data=document, format="turtle")
+    versions = list(graph.subjects(RDF.type, MV.ParkingLot))
+    assert outcome.rejections == []
+    assert len(outcome.members) == len({member.id for member in outcome.members}) == len(versions) == 250
+    valid(source, outcome)
+    found = {(body["isVersionOf"], body["observedAt"]): body for body in bodies(outcome.members)}
+    for version in versions:
+        modified = graph.value(version, DCTERMS.modified)
+        assert isinstance(modified, Literal)
+        seen = f"{modified.toPython().astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+        body = found[str(graph.value(version, DCTERMS.isVersionOf)), seen]
+        counted = {
+            str(graph.value(node, RDF.type)).partition("#")[2]: node for node in graph.objects(version, MV.capacity)
+        }
+        assert body["freeSpaces"] == int(str(graph.value(counted["RealTimeCapacity"], MV.currentValue)))
+        assert body["totalSpaces"] == int(str(graph.value(counted["Capacity"], MV.totalCapacity)))
+        assert body["occupancy"] == float(str(graph.value(version, MV.rateOfOccupancy)))
+        longitude, latitude = (float(str(graph.value(version, POS[key]))) for key in ("long", "lat"))
+        assert body["geometry"]["wkt"] == f"POINT ({longitude!r} {latitude!r})"
 
 
 # --- traffic lights --------------------------------------------------------------------------------------------------
