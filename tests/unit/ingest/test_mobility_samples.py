@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 from google.transit import gtfs_realtime_pb2
+from pyld import jsonld
+from pyproj import Transformer
+from rdflib import DCTERMS, PROV, RDF, SKOS, Graph, Literal, Namespace, URIRef
 
 from ingest.lookup import build_table
 from ingest.mapping import Tables
@@ -20,6 +23,7 @@ from ingest.source import Source, load_source
 from streams.record import Member, Payload
 from tests.unit.ingest.documents import sample
 from tests.unit.ingest.workbench import BASE, PILOTS, changed, entry, mapper_of
+from tests.unit.vocab.oracle import exact_literals
 from vocab.check import validate
 from vocab.model import load_model
 
@@ -332,6 +336,159 @@ def test_positions_of_vehicles_are_published() -> None:
     assert body["vehicle"] == f"{BASE}/delijn-posities/entities/7358"
     assert body["observedAt"] == "2026-07-01T08:00:00.000Z"
     valid(source, outcome)
+
+
+# --- GIPOD -----------------------------------------------------------------------------------------------------------
+
+MOB = Namespace("https://data.vlaanderen.be/ns/mobiliteit#")
+M8G = Namespace("http://data.europa.eu/m8g/")
+ADMS = Namespace("http://www.w3.org/ns/adms#")
+LOCN = Namespace("http://www.w3.org/ns/locn#")
+WKT = URIRef("http://www.opengis.net/ont/geosparql#asWKT")
+HINDRANCES = (
+    ("1-relation-3-members.jsonld", "application/ld+json", "json-ld", 3),
+    ("mobility-hindrance.ttl", "text/turtle", "turtle", 1),
+    ("mobility-hindrance.nq", "application/n-quads", "nt", 1),
+)
+
+
+def milliseconds(text: str) -> str:
+    """Read a time with any number of digits, and write it as members have it."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z", text)
+    assert found is not None
+    return f"{found[1]}.{(found[2] or '').ljust(3, '0')[:3]}Z"
+
+
+@pytest.mark.parametrize(("name", "media_type", "form", "count"), HINDRANCES)
+def test_every_hindrance_of_gipod_is_published(name: str, media_type: str, form: str, count: int) -> None:
+    """Each version in a document is a member under GIPOD's own address, with the times, texts and status it has there."""
+    source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample(f"gipod/{name}")
+    outcome = made(source, document, media_type=media_type)
+    if form == "json-ld":
+        text, form = str(jsonld.to_rdf(json.loads(document), {"format": "application/n-quads"})), "nt"
+    else:
+        text = document.decode()
+    with exact_literals():
+        whole = Graph().parse(data=text, format=form)
+    versions = list(whole.subjects(RDF.type, MOB.Mobiliteitshinder))
+    assert outcome.rejections == []
+    assert len(outcome.members) == len(versions) == count
+    valid(source, outcome)
+    found = {body["isVersionOf"]: body for body in bodies(outcome.members)}
+    for version in versions:
+        body = found[str(whole.value(version, DCTERMS.isVersionOf))]
+        assert body["observedAt"] == milliseconds(str(whole.value(version, PROV.generatedAtTime)))
+        assert body["created"] == milliseconds(str(whole.value(version, DCTERMS.created)))
+        assert body["description"] == {"nl-BE": str(whole.value(version, DCTERMS.description))}
+        assert body["versionNotes"] == str(whole.value(version, ADMS.versionNotes))
+        period = whole.value(version, MOB.periode)
+        assert body["period"]["start"] == milliseconds(str(whole.value(period, M8G.startTime)))
+        assert body["period"]["end"] == milliseconds(str(whole.value(period, M8G.endTime)))
+        status = whole.value(version, MOB["Inname.status"])
+        assert body["statusConcept"] == str(status)
+        words = {"In opmaak": "draft", "Onbekend": "unknown", "None": None}
+        assert body.get("status") == words[str(whole.value(status, SKOS.prefLabel))]
+        zone = whole.value(version, MOB.zone)
+        effects = [str(it) for it in whole.objects(zone, MOB.gevolg)]
+        assert [it["consequenceConcept"] for it in body.get("zone", {}).get("effects", [])] == effects
+        outline(body, whole.value(whole.value(zone, LOCN.geometry), WKT))
+
+
+def outline(body: Mapping[str, Any], written: Any) -> None:
+    """Check the area of a hindrance against its corners in Lambert 72, turned by the library of projections alone."""
+    if written is None:
+        assert "geometry" not in body
+        return
+    corners = [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", str(written).partition(">")[2])]
+    turn = Transformer.from_crs(31370, 4326, always_xy=True).transform
+    expected = [pytest.approx(turn(x, y), abs=2e-7) for x, y in corners]
+    given = re.findall(r"([-\d.]+) ([-\d.]+)", body["zone"]["area"]["wkt"])
+    assert [(float(x), float(y)) for x, y in given] == expected
+    kind = re.search(r"> ?([A-Z]+)", str(written))
+    assert kind is not None
+    assert body["zone"]["area"]["wkt"].startswith(f"{kind[1]} ((")
+    (longitude, latitude) = map(float, re.findall(r"[-\d.]+", body["geometry"]["wkt"]))
+    assert min(float(x) for x, _ in given) <= longitude <= max(float(x) for x, _ in given)
+    assert min(float(y) for _, y in given) <= latitude <= max(float(y) for _, y in given)
+
+
+def test_a_consequence_without_a_word_of_ours_is_another_one() -> None:
+    """A consequence that GIPOD adds to its list does not refuse its hindrance: it is another one, under GIPOD's address."""
+    source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample("gipod/mobility-hindrance.nq")
+    renamed = document.replace(b"Beperkte doorgang voor voetgangers", b"Geen doorgang voor ruiters")
+    assert renamed != document
+    found = [
+        bodies(made(source, body, media_type="application/n-quads").members)[0]["zone"]["effects"][0]
+        for body in (document, renamed)
+    ]
+    assert [it["consequence"] for it in found] == ["pedestrians-limited", "other-consequence"]
+    assert found[0]["consequenceConcept"] == found[1]["consequenceConcept"]
+
+
+def test_a_hindrance_without_its_period_is_refused() -> None:
+    """A version that does not say when it begins is refused as missing that, and named by its place in the document."""
+    source, document = shipped("vlaanderen/hinder/gipod-hinder"), sample("gipod/mobility-hindrance.ttl")
+    outcome = made(source, document.replace(b"m8g/startTime", b"m8g/since"), media_type="text/turtle")
+    assert [(it.reason.value, "start: required" in it.detail) for it in outcome.rejections] == [("missing", True)]
+    assert outcome.members == []
+
+
+# --- parking as others published it -----------------------------------------------------------------------------------
+
+PARKING_FEED = """
+source: park-and-ride-ldes
+title: { nl: P+R, en: Park and ride }
+description: { nl: Zoals opgenomen, en: As recorded }
+publisher: { name: Stad Gent, iri: "https://data.vlaanderen.be/id/organisatie/OVO002067" }
+licence: https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0
+ldes: { url: "https://feed.example.org/occupancy/by-page", every: 2m }
+model: parking
+stream: park-and-ride
+format: { name: rdf, prefixes: { so: "http://schema.org/" } }
+each: mobivoc:ParkingLot[*]
+bind:
+  entity: "dcterms:isVersionOf.@id"
+  observed_at: dcterms:modified
+  facility_type: { constant: offStreetParkingGround }
+  name: { from: rdfs:label, language: nl }
+  free_spaces: "mobivoc:capacity[@type=mobivoc:RealTimeCapacity].mobivoc:currentValue"
+  total_spaces: "mobivoc:capacity[@type=mobivoc:Capacity].mobivoc:totalCapacity"
+  occupancy: mobivoc:rateOfOccupancy
+  operator: mobivoc:operatedBy.rdfs:label
+  opening_times: so:openingHoursSpecification.rdfs:label
+  url: "mobivoc:url.@id"
+  point: { longitude: "geo:long", latitude: "geo:lat" }
+publish: { when: always }
+"""
+MV = Namespace("http://schema.mobivoc.org/#")
+POS = Namespace("http://www.w3.org/2003/01/geo/wgs84_pos#")
+
+
+def test_every_version_of_a_recorded_feed_is_published(tmp_path: Path) -> None:
+    """All 250 versions of a page, in no order of time, are members of our model with the values that stand there."""
+    file = tmp_path / "source.yaml"
+    file.write_text(PARKING_FEED, "utf-8")
+    source, document = load_source(file), sample("gent-parking-ldes/page1.ttl")
+    outcome = made(source, document, media_type="text/turtle", received=datetime(2023, 12, 21, 12, tzinfo=UTC))
+    graph = Graph().parse(data=document, format="turtle")
+    versions = list(graph.subjects(RDF.type, MV.ParkingLot))
+    assert outcome.rejections == []
+    assert len(outcome.members) == len({member.id for member in outcome.members}) == len(versions) == 250
+    valid(source, outcome)
+    found = {(body["isVersionOf"], body["observedAt"]): body for body in bodies(outcome.members)}
+    for version in versions:
+        modified = graph.value(version, DCTERMS.modified)
+        assert isinstance(modified, Literal)
+        seen = f"{modified.toPython().astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+        body = found[str(graph.value(version, DCTERMS.isVersionOf)), seen]
+        counted = {
+            str(graph.value(node, RDF.type)).partition("#")[2]: node for node in graph.objects(version, MV.capacity)
+        }
+        assert body["freeSpaces"] == int(str(graph.value(counted["RealTimeCapacity"], MV.currentValue)))
+        assert body["totalSpaces"] == int(str(graph.value(counted["Capacity"], MV.totalCapacity)))
+        assert body["occupancy"] == float(str(graph.value(version, MV.rateOfOccupancy)))
+        longitude, latitude = (float(str(graph.value(version, POS[key]))) for key in ("long", "lat"))
+        assert body["geometry"]["wkt"] == f"POINT ({longitude!r} {latitude!r})"
 
 
 # --- traffic lights --------------------------------------------------------------------------------------------------
