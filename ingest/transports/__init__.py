@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ingest.transports.files import FILES
 from ingest.transports.http_poll import HTTP_POLL
 from ingest.transports.ldes import LDES
+from ingest.transports.sensorthings import SENSORTHINGS
 from ingest.transports.transport import Options, Transport
 from ingest.transports.websocket import WEBSOCKET
 
@@ -18,6 +19,7 @@ TRANSPORTS: Mapping[str, Transport] = {
         FILES,
         WEBSOCKET,
         LDES,
+        SENSORTHINGS,
     )
 }
 
