@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from ingest.source import load_source
 from ingest.transports.http_poll import HttpPollOptions
 from smartflanders.pilots import load_plan
@@ -20,6 +22,25 @@ def test_what_the_simulated_city_plays_runs_by_itself() -> None:
     assert {source.name for source in load_plan(shipped_pilots()).sources} == {it.source for it in ENDPOINTS}
     for file in SOURCES:
         assert _is_played(file, played) == (str(file.parent.relative_to(PILOTS)) in SIMULATED), file
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in SOURCES}), ids=lambda it: "/".join(it.parts[-2:]))
+def test_every_pilot_runs_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder is a whole pilot: with its key, where it needs one, its sources and stream files make a plan."""
+    for file in folder.glob("*.yaml"):
+        for name, value in keys_of(file).items():
+            monkeypatch.setenv(name, value)
+    plan = load_plan([folder])
+    assert {source.name for source in plan.sources} == {load_source(it).name for it in SOURCES if it.parent == folder}
+    assert {stream.name for stream in plan.streams} == {source.stream for source in plan.sources}
+
+
+def test_all_pilots_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two pilots claim the same source or say different things of a stream."""
+    for file in SOURCES:
+        for name, value in keys_of(file).items():
+            monkeypatch.setenv(name, value)
+    assert len(load_plan([PILOTS]).sources) == len(SOURCES)
 
 
 def _is_played(file: Path, played: set[str]) -> bool:
