@@ -53,6 +53,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
         "testbed/client/",
         "testbed/feed/",
         "ingest/decoders/rdf_items.py",
+        "ingest/connectors/ldes_page.py",
     ),
     "google": ("ingest/decoders/gtfs_items.py",),
     "pyshacl": ("vocab/check.py", "testbed/"),
