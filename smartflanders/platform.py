@@ -13,7 +13,7 @@ from pathlib import Path
 
 from smartflanders.embedded import EmbeddedPostgres
 from smartflanders.logs_of import kept_for, require_log
-from smartflanders.pilots import Plan, load_plan, only_recorded, recorded, rewrite
+from smartflanders.pilots import Plan, below_host, load_plan, only_recorded, recorded, rewrite
 from smartflanders.processes import Child, Processes, processes
 from smartflanders.status import Replay, report_progress, wait_for_members
 from streams.errors import ConfigError, LogError, Problem
@@ -74,7 +74,10 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
 
     """
     folders = wish.pilots or shipped_pilots()
-    plan = load_plan(folders)
+    if wish.simulated:
+        folders = played(folders)
+    plan = load_plan(folders, keyless=wish.replay is not None)
+    _require_sources(plan)
     documents = _documents(wish, plan)
     if wish.replay is not None:
         plan = only_recorded(plan, documents)
@@ -110,10 +113,30 @@ def own_address(settings: Settings) -> str:
 
 def effective_plan(folders: Sequence[Path], *, origin: str | None, speed: float, replay: Path | None) -> Plan:
     """Load the plan as a child process of `up` sees it: only what is recorded, asked where the stand-in listens."""
-    plan = load_plan(folders)
+    plan = load_plan(folders, keyless=replay is not None)
     if replay is not None:
         plan = only_recorded(plan, recorded(plan, replay))
     return plan if origin is None else rewrite(plan, origin, speed)
+
+
+def played(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Find the source files whose publishers the simulated city plays, whatever keys there are."""
+    # Imported here, as where a city is simulated: who asks real publishers needs none of it.
+    from testbed.simulator.formats import ENDPOINTS  # noqa: PLC0415
+
+    plan = load_plan(folders, keyless=True)
+    paths = {endpoint.path for endpoint in ENDPOINTS}
+    return tuple(plan.files[source.name] for source in plan.sources if f"/{below_host(source)}" in paths)
+
+
+def _require_sources(plan: Plan) -> None:
+    """Refuse a plan of which every source stays off."""
+    if not plan.sources:
+        problems = [
+            Problem(where=each.source.name, what=each.reason, fix="set it in the environment of the platform")
+            for each in plan.off
+        ]
+        raise ConfigError(problems, where="the pilots")
 
 
 def shipped_pilots() -> tuple[Path, ...]:
@@ -279,6 +302,8 @@ def _clock(wish: Up) -> list[str]:
 
 
 def _announce(plan: Plan, settings: Settings, say: Callable[[str], None]) -> None:
+    for each in plan.off:
+        say(f"stays off: {each}")
     say("feeds")
     for stream in plan.streams:
         say(f"  {settings.base_url}/{stream.name}  {stream.title['en']}")
