@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.checks import check_default, check_places
-from ingest.conversions import Refused, Spot, known_units, unit_factor
+from ingest.conversions import Refused, Spot
+from ingest.observed import observed_of
+from ingest.units import known_units, unit_scale
 from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
 
@@ -86,6 +88,10 @@ def faults_of(bind: Mapping[str, Bound], model: Model, *, lookups: Iterable[str]
         else:
             _check(bound, scope, group=None, near=_bindings(bind))
     _check_missing(_bindings(bind), scope, line=line, group=None)
+    observed = observed_of(model)
+    if observed.all and not observed.within(bind).all:
+        fix = f"bind at least one of {', '.join(observed.all)}"
+        faults.add(line, "nothing that is observed is bound, so that no item could become a member", fix)
 
 
 def _bindings(bind: Mapping[str, Bound]) -> dict[str, Binding]:
@@ -142,7 +148,7 @@ def _check_unit(binding: Binding, field: Field, faults: Faults) -> None:
         return
     if field.unit is None:
         faults.add(binding.line, f"{binding.name!r} has no unit", "remove `unit`")
-    elif unit_factor(binding.unit, field.unit) is None:
+    elif unit_scale(binding.unit, field.unit) is None:
         what = f"cannot convert {binding.unit!r} to {field.unit!r}, the unit of {binding.name!r}"
         faults.add(binding.line, what, f"known: {', '.join(known_units(field.unit))}")
 

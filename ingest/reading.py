@@ -10,6 +10,7 @@ from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
+from ingest.observed import unobserved
 from ingest.paths import VALUES, Path, Step, dig, dig_json, expression, listed, many, parse_path
 from ingest.remembering import ROWS, Entities, Remembered
 from ingest.source import Lookup
@@ -50,7 +51,7 @@ def rows(said: Sequence[str]) -> str:
 
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
-    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, listed, many, rows)
+    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, unobserved, dig, dig_json, listed, many, rows)
     from_conversions = {
         name: getattr(conversions, name) for name in ("concatenated", "joined", "matched", "check_observed")
     }

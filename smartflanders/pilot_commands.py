@@ -21,7 +21,7 @@ from smartflanders.copies import Wish, answered, read_answers, read_original, wr
 from smartflanders.copying import Original, leftovers, others
 from smartflanders.loading import Off, is_source
 from smartflanders.pilots import Plan, load_plan
-from smartflanders.platform import shipped_pilots
+from smartflanders.platform import pilots_folder
 from smartflanders.samples import Sample, Samples
 from smartflanders.trial import Measure, Verdict, judge
 from streams.errors import ConfigError, Problem
@@ -113,7 +113,7 @@ def _schema(_: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    roots = tuple(arguments.folder) or shipped_pilots()
+    roots = tuple(arguments.folder) or (pilots_folder(),)
     plan = load_plan(roots)
     pilots = {pilot.file.parent: pilot for pilot in plan.pilots}
     off = {each.source.name: each for each in plan.off}
@@ -153,7 +153,7 @@ def _waiting(roots: Iterable[Path]) -> Iterator[str]:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    folders = tuple(arguments.folder) or shipped_pilots()
+    folders = tuple(arguments.folder) or (pilots_folder(),)
     plan = load_plan(folders, keyless=True)
     given = _given(arguments.sample, [source.name for source in plan.sources])
     samples = Samples(given=given, folder=arguments.samples)
@@ -257,7 +257,7 @@ def _copy(arguments: argparse.Namespace) -> int:
 def _found(word: str) -> Path:
     """Find a pilot by its folder, or by the end of it among those that ship."""
     folder = Path(word)
-    return folder if folder.is_dir() else shipped_pilots()[0] / word
+    return folder if folder.is_dir() else pilots_folder() / word
 
 
 def _said(wishes: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from smartflanders.embedded import EmbeddedPostgres
 from smartflanders.logs_of import kept_for, require_log
-from smartflanders.pilots import Plan, below_host, load_plan, only_recorded, recorded, rewrite
+from smartflanders.pilots import Plan, load_plan, only_recorded, recorded, rewrite
 from smartflanders.processes import Child, Processes, processes
 from smartflanders.status import Replay, report_progress, wait_for_members
 from streams.errors import ConfigError, LogError, Problem
@@ -22,6 +22,9 @@ from streams.migrate import check, migrate
 from streams.record import format_time
 from streams.settings import Settings
 
+# Below deploy/pilots: what runs where no pilot is named. Others ask publishers that the simulated city does not play, and
+# some need a key, so they run where somebody names them.
+SIMULATED = ("gent/parking", "vlaanderen/verkeer")
 # A recorded document does not change, so asking for it once a second costs a 304.
 REPLAY_SPEED = 60.0
 # The first members of a demo are a second away; if none come, the feeds are announced empty rather than never.
@@ -37,8 +40,9 @@ _log = logger(__name__)
 class Up:
     """What `up` was asked for.
 
-    `pilots` are folders with source files; none means all that ship. Without `replay` and without `pilots` the sources
-    are asked at the simulator, at `speed` times real time; with `replay` at a server of the documents in that folder.
+    `pilots` are folders with source files; none means those that the simulated city plays. Without `replay` and without
+    `pilots` the sources are asked at the simulator, at `speed` times real time; with `replay` at a server of the documents
+    in that folder.
     """
 
     pilots: tuple[Path, ...]
@@ -74,8 +78,6 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
 
     """
     folders = wish.pilots or shipped_pilots()
-    if wish.simulated:
-        folders = played(folders)
     plan = load_plan(folders, keyless=wish.replay is not None)
     _require_sources(plan)
     documents = _documents(wish, plan)
@@ -119,16 +121,6 @@ def effective_plan(folders: Sequence[Path], *, origin: str | None, speed: float,
     return plan if origin is None else rewrite(plan, origin, speed)
 
 
-def played(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """Find the source files whose publishers the simulated city plays, whatever keys there are."""
-    # Imported here, as where a city is simulated: who asks real publishers needs none of it.
-    from testbed.simulator.formats import ENDPOINTS  # noqa: PLC0415
-
-    plan = load_plan(folders, keyless=True)
-    paths = {endpoint.path for endpoint in ENDPOINTS}
-    return tuple(plan.files[source.name] for source in plan.sources if f"/{below_host(source)}" in paths)
-
-
 def _require_sources(plan: Plan) -> None:
     """Refuse a plan of which every source stays off."""
     if not plan.sources:
@@ -140,7 +132,17 @@ def _require_sources(plan: Plan) -> None:
 
 
 def shipped_pilots() -> tuple[Path, ...]:
-    """Name the folder of the pilots that ship: deploy/pilots.
+    """Name the pilots in deploy/pilots that run where none is named: those the simulated city speaks.
+
+    Raises:
+        ConfigError: the command runs from an installation without them.
+
+    """
+    return tuple(pilots_folder() / name for name in SIMULATED)
+
+
+def pilots_folder() -> Path:
+    """Name the folder of all pilots that ship: deploy/pilots.
 
     Raises:
         ConfigError: the command runs from an installation without them.
@@ -149,7 +151,7 @@ def shipped_pilots() -> tuple[Path, ...]:
     for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
         folder = root / "deploy" / "pilots"
         if folder.is_dir():
-            return (folder,)
+            return folder
     fix = "run from a checkout of smartflanders, or name your pilot with --pilot FOLDER"
     raise ConfigError([Problem(where="up", what="deploy/pilots is not here", fix=fix)], where="up")
 

@@ -49,9 +49,12 @@ class Verdict:
 
     @property
     def complete(self) -> bool:
-        """Whether as many items are members with an observation young enough as the pilot expects."""
+        """Whether as many items are members with an observation young enough as the pilot expects.
+
+        A sample without any item is complete where nothing is expected: on a good day no train is cancelled.
+        """
         good = self.members + self.unchanged - (self.old or 0)
-        return self.items > 0 and good >= self.expected * self.items
+        return good >= self.expected * self.items if self.items else self.expected == 0
 
     @property
     def met(self) -> bool:
@@ -60,7 +63,7 @@ class Verdict:
 
     def shortfalls(self) -> Iterator[str]:
         """Yield a sentence for everything that is not as expected."""
-        if not self.items:
+        if not self.items and not self.complete:
             yield "the sample holds no item"
         elif not self.complete:
             refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())

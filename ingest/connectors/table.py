@@ -11,6 +11,7 @@ from ingest.transports.files import FilesOptions
 from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
 from ingest.transports.ldes import LdesOptions
+from ingest.transports.sensorthings import SensorThingsOptions
 from ingest.transports.websocket import WebSocketOptions
 
 
@@ -39,6 +40,12 @@ def _ldes(source: str, options: LdesOptions) -> Connector:
     return Ldes(source, options)
 
 
+def _sensorthings(source: str, options: SensorThingsOptions) -> Connector:
+    from ingest.connectors.sensorthings import SensorThings  # noqa: PLC0415 - as above
+
+    return SensorThings(source, options)
+
+
 # A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
@@ -46,6 +53,7 @@ CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     GbfsOptions: _gbfs,
     WebSocketOptions: _websocket,
     LdesOptions: _ldes,
+    SensorThingsOptions: _sensorthings,
 }
 
 

@@ -8,6 +8,7 @@ from ingest.transports.files import FILES
 from ingest.transports.gbfs import GBFS
 from ingest.transports.http_poll import HTTP_POLL
 from ingest.transports.ldes import LDES
+from ingest.transports.sensorthings import SENSORTHINGS
 from ingest.transports.transport import Options, Transport
 from ingest.transports.websocket import WEBSOCKET
 
@@ -20,6 +21,7 @@ TRANSPORTS: Mapping[str, Transport] = {
         GBFS,
         WEBSOCKET,
         LDES,
+        SENSORTHINGS,
     )
 }
 

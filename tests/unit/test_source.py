@@ -73,6 +73,8 @@ PURE = (
     "ingest/deciding.py",
     "ingest/snapshot.py",
     "ingest/bindings.py",
+    "ingest/observed.py",
+    "ingest/units.py",
     "ldes_server/gathering.py",
     "ldes_server/log_view.py",
     "ldes_server/placing.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from ingest.needs import needs_of
 from ingest.pilot_file import PILOT_FILE
 from ingest.pilot_schema import pilot_schema
 from smartflanders.cli import main
+from smartflanders.copies import read_original
+from smartflanders.copying import copy, questions
 from smartflanders.pilots import load_plan
-from smartflanders.platform import played
 from streams.errors import ConfigError
 from tests.unit.ingest.workbench import DATA, GARAGES, PILOTS
+from vocab.cities import CITIES
 from vocab.model import load_model, model_names
 
 KEY = "SF_TEST_GARAGES_KEY"
@@ -129,15 +132,6 @@ def test_faults_of_pilot_files_are_told_with_the_others(parking: Path) -> None:
         load_plan([parking])
 
 
-def test_the_demo_plays_what_the_simulated_city_plays(parking: Path) -> None:
-    """Without pilots `up` runs the sources whose publishers the simulated city plays, whatever needs a key."""
-    names = {load_plan([file], keyless=True).sources[0].name for file in played([PILOTS])}
-    assert names == {"gent-garages", "gent-park-and-ride", "miv-configuratie", "miv-verkeersdata"}
-    text = (parking / "garages.yaml").read_text("utf-8").replace("data.stad.gent", "data.example.org")
-    (parking / "garages.yaml").write_text(text, "utf-8")
-    assert played([parking]) == (parking / "park-and-ride.yaml",)
-
-
 # --- pilot check ----------------------------------------------------------------------------------------------------
 
 
@@ -235,3 +229,34 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """`pilot schema` prints the JSON Schema of pilot files."""
     assert main(["pilot", "schema"]) == 0
     assert yaml.safe_load(capsys.readouterr().out) == pilot_schema([load_model(name) for name in model_names()])
+
+
+# --- what ships -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slug", CITIES)
+def test_every_city_says_what_can_be_copied(slug: str) -> None:
+    """The folder of each city has a page whose commands name pilots that can be copied, and this city."""
+    page = (PILOTS / slug / "README.md").read_text("utf-8")
+    commands = re.findall(r"^smartflanders pilot copy (\S+) --to (\S+)", page, re.MULTILINE)
+    assert commands
+    for pilot, city in commands:
+        assert city == slug
+        assert read_original(PILOTS / pilot).pilot.name == pilot.replace("/", "-")
+    for name in re.findall(r"`(\w+/[\w-]+)`", page):
+        assert (PILOTS / name / PILOT_FILE).is_file()
+
+
+@pytest.mark.parametrize("pilot", ["gent/deelmobiliteit", "antwerpen/verkeerslichten"])
+def test_shipped_pilots_can_be_copied(pilot: str, tmp_path: Path) -> None:
+    """A copy of a pilot of many operators loads, with every name, lookup and stream of its own."""
+    original = read_original(PILOTS / pilot)
+    said = {each.key: each.default or "https://x.example/feed" for each in questions(original, "genk", CITIES["genk"])}
+    for name, text in copy(original, "genk", said).items():
+        (tmp_path / name).write_text(text, "utf-8")
+    before, after = load_plan([PILOTS / pilot], keyless=True), load_plan([tmp_path], keyless=True)
+    assert len(after.sources) == len(before.sources)
+    assert not set(after.files) & set(before.files)
+    assert {stream.name for stream in after.streams}.isdisjoint(stream.name for stream in before.streams)
+    known = set(after.files)
+    assert all(lookup.source in known for source in after.sources for lookup in source.lookups.values())
