@@ -58,9 +58,8 @@ def part_of(original: Original, wanted: Collection[str]) -> Original:
         looked_up = [word.text for word in words[files[source]] if _reference(word.path) == "lookup source"]
         todo.extend(name for name in looked_up if name in files and name not in kept)
     fed = {word.text for source in kept for word in words[files[source]] if _is(word, "stream")}
-    behind = {word.path for word in words[PILOT_FILE] if len(word.path) == 2 and word.path[0] == "expect"}
-    behind = {path for path in behind if path[1] not in kept}
-    if not any(name in kept for name in original.pilot.expect):
+    behind: set[tuple[str, ...]] = {("expect", name) for name in original.pilot.expect if name not in kept}
+    if len(behind) == len(original.pilot.expect):
         behind = {("expect",)}
     texts = {files[source]: original.texts[files[source]] for source in kept}
     texts |= {
