@@ -114,7 +114,7 @@ def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
             if isinstance(found, Break):
                 _break(batch, entry.offset, found)
             else:
-                _item(found, batch, tables, entry.offset, received)
+                take_item(found, batch, tables, entry.offset, received)
     except Exception as error:  # noqa: BLE001 - whatever a decoder did not foresee is kept for replay, not lost
         _break(batch, entry.offset, fault(error, entry.record.value[:EXCERPT]))
         items += 1
@@ -129,7 +129,8 @@ def _break(batch: Batch, offset: int, problem: Break) -> None:
         batch.snapshot.broken = True
 
 
-def _item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
+def take_item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
+    """Add what becomes of one item of the raw entry with this offset to its batch; never raises."""
     mapper, snapshot = batch.mapper, batch.snapshot
     try:
         if mapper.gone is not None and mapper.gone(item.value):

@@ -63,6 +63,8 @@ PURE = (
     "ingest/deciding.py",
     "ingest/snapshot.py",
     "ingest/bindings.py",
+    "ingest/explaining.py",
+    "ingest/tracing.py",
     "ldes_server/gathering.py",
     "ldes_server/log_view.py",
     "ldes_server/placing.py",
