@@ -55,6 +55,7 @@ class Binding:
     json: bool = False
     unit: str = ""
     match: str = ""
+    rotate: str = ""
 
     @property
     def where(self) -> str:
@@ -308,6 +309,7 @@ _WORDS: dict[str, Callable[[Binding, Node, Faults], Binding]] = {
     "entity_of": _plain("entity_of"),
     "json": _choice("json", "json", true=True, false=False),
     "unit": _plain("unit"),
+    "rotate": _choice("rotate", "rotate", daily="daily", publisher="publisher"),
 }
 
 

@@ -19,6 +19,7 @@ from ingest.decoders.table import decode
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper, Tables
 from ingest.memory import NEVER, Memory, bounded
+from ingest.personal import masked
 from ingest.snapshot import Snapshot
 from ingest.source import Source
 from streams.batches import next_batch
@@ -29,6 +30,7 @@ from streams.record import (
     Entry,
     Member,
     Payload,
+    Reason,
     Record,
     Rejection,
     members_topic,
@@ -144,8 +146,12 @@ def take_item(item: Item, batch: Batch, tables: Tables, offset: int, received: d
             _see(snapshot, facts.key, facts.observed_at, received)
         batch.take(facts, batch, received)
     except Refused as refused:
-        problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
-        batch.reject(offset, item.below(refused.path), problem)
+        told = item
+        if refused.reason is Reason.PRIVACY:
+            # Neither the excerpt nor the path, which may name the entity, repeats what must not be told.
+            told = item._replace(value=masked(item.value), key="")
+        problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(told.value))
+        batch.reject(offset, told.below(refused.path), problem)
         _see_refused(item, batch, tables, received)
     except Exception as error:  # noqa: BLE001 - one bad mapping must not cost the other items
         batch.reject(offset, item.path, fault(error, _excerpt(item.value)))

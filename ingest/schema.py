@@ -8,6 +8,8 @@ from typing import Any
 from ingest.bindings import CRS, EPOCHS
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.check import fields_of
+from ingest.personal import Personal
+from ingest.privacy import KEYS as PRIVACY_KEYS
 from ingest.source import KEYS
 from vocab.authorities import HVD_CATEGORIES, THEMES
 from vocab.model import Field, Model
@@ -58,6 +60,7 @@ def _binding() -> Schema:
         "entity_of": _NAME,
         "json": {"type": "boolean"},
         "unit": {"type": "string", "description": "UCUM code of what the publisher sends, such as m/s"},
+        "rotate": {"enum": ["daily", "publisher"], "description": "Ids that cannot be followed for longer than a day"},
     }
     return _object(words)
 
@@ -122,6 +125,19 @@ def _publish() -> Schema:
     )
 
 
+def _privacy() -> Schema:
+    """Describe what may be published of persons, and the secret that hides the rest."""
+    kinds: Schema = {"enum": sorted(kind.value for kind in Personal)}
+    allow: Schema = {
+        **_object(
+            {"name": _TEXT, "path": _PATH, "kind": _one_or_more(kinds), "because": _TEXT}, required=("kind", "because")
+        ),
+        "oneOf": [{"required": ["name"]}, {"required": ["path"]}],
+    }
+    salt: Schema = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"}
+    return _object({"allow": _one_or_more(allow), "salt": salt})
+
+
 def source_schema(models: Iterable[Model]) -> Schema:
     """Return the JSON Schema (2020-12) of source files; `bind` follows from the model that a file names."""
     models = tuple(models)
@@ -144,8 +160,9 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "lookup": {"type": "object", "additionalProperties": lookup},
         "bind": {"type": "object"},
         "publish": _publish(),
+        "privacy": _privacy(),
     }
-    optional = (*ENTRY_KEYS, "http_poll", "files", "sample", "lookup", "publish")
+    optional = (*ENTRY_KEYS, "http_poll", "files", "sample", "lookup", "publish", *PRIVACY_KEYS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",

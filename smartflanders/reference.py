@@ -32,6 +32,7 @@ from ldes_server.state_query import PARAMETERS
 from smartflanders import reference_words as words
 from smartflanders.cli import parser
 from smartflanders.reference_input import BAD_INPUT
+from smartflanders.reference_texts import DIGESTS, LIVE
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
@@ -262,7 +263,7 @@ def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[st
 
 def _inner(top: Mapping[str, Any]) -> list[str]:
     lookup = top["lookup"]["additionalProperties"]["properties"]
-    nested = {**{key: top[key]["properties"] for key in ("http_poll", "files", "publish")}, "lookup": lookup}
+    nested = {**{key: top[key]["properties"] for key in ("http_poll", "files", "publish", "privacy")}, "lookup": lookup}
     return [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
 
 
@@ -299,12 +300,12 @@ def live() -> str:
         "{heartbeat}": f"{limits.heartbeat.total_seconds():g}",
         "{listeners}": f"{limits.listeners:,}",
     }
-    return _filled(words.LIVE, figures)
+    return _filled(LIVE, figures)
 
 
 def digests() -> str:
     """Write the page of the digests, with a line made as the server makes it."""
-    return _filled(words.DIGESTS, {"{lines}": f"{PER_PART:,}", "{example}": _line().decode()})
+    return _filled(DIGESTS, {"{lines}": f"{PER_PART:,}", "{example}": _line().decode()})
 
 
 def _filled(text: str, figures: Mapping[str, str]) -> str:

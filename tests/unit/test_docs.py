@@ -205,7 +205,7 @@ def frame_of(example: Mapping[str, Any]) -> dict[str, Any]:
         "stream": "example",
         "each": "items[*]",
         "bind": {"entity": "id", "observed_at": "at", **_BIND[model], **example["bind"]},
-        **({"lookup": example["lookup"]} if "lookup" in example else {}),
+        **{key: example[key] for key in ("lookup", "privacy") if key in example},
     }
 
 
