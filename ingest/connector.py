@@ -1,11 +1,9 @@
-"""The Connector protocol, and the options by which a source file chooses and configures a transport."""
+"""The Connector protocol: what every transport promises to the collecting loop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -44,32 +42,3 @@ class Connector(Protocol):
     ) -> None:
         """Close it."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpPollOptions:
-    """`http_poll:` in a source file: ask `url` every `every`; give up after `timeout`, refuse more than `max_bytes`.
-
-    `max_bytes` counts the decompressed body. `media_type` overrides what the publisher says.
-    """
-
-    url: str
-    every: timedelta
-    headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: timedelta = timedelta(seconds=30)
-    max_bytes: int = 64 * 1024 * 1024
-    media_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilesOptions:
-    """`files:` in a source file: every file that matches `pattern` in `folder`, in name order, one payload each.
-
-    Names ending in `.gz` are decompressed. `every` is the pause between looks for new files.
-    """
-
-    folder: Path
-    pattern: str
-    every: timedelta = timedelta(seconds=10)
-    max_bytes: int = 64 * 1024 * 1024
-    media_type: str | None = None

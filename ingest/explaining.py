@@ -82,7 +82,8 @@ def read_sample(
     mapper = compile_mapping(source, model, base_url=EXAMPLE_URL, quick=False)
     items: list[Item] = []
     broken: Break | None = None
-    for found in decode(body, media_type, mapper.wanted):
+    received = datetime.now(UTC)
+    for found in decode(body, media_type, mapper.wanted, received=received):
         if isinstance(found, Item):
             items.append(found)
         else:
@@ -92,7 +93,7 @@ def read_sample(
         mapper=mapper,
         fields=fields_of(model),
         tables=tables,
-        received=datetime.now(UTC),
+        received=received,
         items=items,
         broken=broken,
     )

@@ -105,7 +105,7 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
         source=source,
         base_url=base_url,
         source_code=text,
-        wanted=Wanted(each=source.each, root_names=_root_names(source), key=_key(source)),
+        wanted=Wanted(each=source.each, root_names=_root_names(source), key=_key(source), format=source.format),
         facts=code.space["read"],
         member=code.space["member"],
         key=code.space["key"],

@@ -111,7 +111,7 @@ def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
     try:
         payload = Payload.from_record(entry.record)
         received = payload.received_at
-        for found in decode(payload.body, payload.media_type, mapper.wanted):
+        for found in decode(payload.body, payload.media_type, mapper.wanted, received=received):
             items += 1
             if isinstance(found, Break):
                 _break(batch, entry.offset, found)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ingest.bindings import Binding, Bound, Group
 from ingest.personal import NAMES, Personal, Search, searcher
+from ingest.transports.secrets import filled
 from streams.yaml_lines import Faults, Node, check_keys, suggest, text_of
 from vocab.model import Field, Kind
 
@@ -15,7 +15,6 @@ KEYS = ("privacy",)
 # Kinds of values that may hold what a publisher wrote; numbers, times, places and codes never do.
 _TEXTS = (Kind.STRING, Kind.TEXT, Kind.IRI)
 _WORDS = {kind.value: kind for kind in Personal}
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Characters of a salt: fewer can be guessed by trying.
 _SHORTEST = 16
 # Words of a reason; "ok" and "not personal" are none.
@@ -95,16 +94,11 @@ def _allowance(node: Node, faults: Faults) -> Allowance | None:
 def _salt(node: Node | None, faults: Faults, environ: Mapping[str, str]) -> bytes:
     if node is None:
         return b""
-    found = _VARIABLE.fullmatch(node.text) if isinstance(node.value, str) else None
-    if found is None:
-        faults.add(node.line, "the salt is a secret", "put it in the environment: salt: ${MY_SALT}")
-        return b""
-    value = environ.get(found[1], "")
-    if len(value) < _SHORTEST:
-        what = f"{found[1]} has {len(value)} characters" if value else f"{found[1]} is not set"
-        faults.add(
-            node.line, what, f"set {found[1]} in the environment of the platform to {_SHORTEST} or more at random"
-        )
+    count = len(faults.problems)
+    value = filled(node, faults, environ, name="salt", secret=True)
+    if len(faults.problems) == count and len(value) < _SHORTEST:
+        what = f"the salt has {len(value)} characters, which can be guessed by trying"
+        faults.add(node.line, what, f"take {_SHORTEST} or more at random")
     return value.encode()
 
 

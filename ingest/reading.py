@@ -11,7 +11,7 @@ from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
 from ingest.guarding import Guarding
-from ingest.paths import Path, Step, dig, dig_json, expression, many, parse_path
+from ingest.paths import VALUES, Path, Step, dig, dig_json, expression, listed, many, parse_path
 from ingest.remembering import ROWS, Entities, Remembered
 from ingest.source import Lookup
 from streams.record import Reason
@@ -51,7 +51,7 @@ def rows(said: Sequence[str]) -> str:
 
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
-    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, many, rows)
+    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, listed, many, rows)
     from_conversions = {name: getattr(conversions, name) for name in ("joined", "matched", "check_observed")}
     times = {"EARLIEST": conversions.EARLIEST, "AHEAD": conversions.AHEAD, "Remembered": Remembered}
     return {function.__name__: function for function in own} | from_conversions | times | {"entities": Entities()}
@@ -193,7 +193,10 @@ class Groups:
     def loop(self, group: Group, *, depth: int) -> None:
         """Write the loop over the elements, which gives `v_<group>`, their rows, and `said_<group>`."""
         add, name = self._code.add, group.name
-        add(depth, f"v_{name}, said_{name} = [], []", f"for element in many(item, {group.each.before!r}):")
+        found = f"many(item, {group.each.before!r})"
+        if group.each.before[-1:] == (VALUES,):
+            found = f"listed(item, {group.each.before!r}) or ()"
+        add(depth, f"v_{name}, said_{name} = [], []", f"for element in {found}:")
         after = f"dig(element, {group.each.after!r})" if group.each.after else "element"
         add(depth + 1, f"part = {after}", "if type(part) is not dict:", f"    object_of(part, {group.each.text!r})")
         with self._reading.apart():

@@ -13,11 +13,13 @@ from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.catalogue_entry import CatalogueEntry, read_entry
 from ingest.check import faults_of, fields_of
-from ingest.connector import FilesOptions, HttpPollOptions
+from ingest.decoders.items import Format
+from ingest.formats import read_format
 from ingest.paths import Each, PathError, parse_each, parse_path
 from ingest.privacy import KEYS as PRIVACY_KEYS
 from ingest.privacy import Privacy, privacy_faults, read_privacy
-from ingest.transports import TRANSPORTS
+from ingest.transports import TRANSPORTS, Options
+from ingest.transports.files import FilesOptions
 from streams.errors import ConfigError
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
 from vocab.model import Model, load_model, model_names
@@ -33,6 +35,7 @@ KEYS = (
     "sample",
     "model",
     "stream",
+    "format",
     "each",
     "lookup",
     "bind",
@@ -85,11 +88,15 @@ class Lookup:
     key: str
     by: str
     required: bool
+    format: Format = field(default_factory=Format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One source file, read and checked. `title` and `description` are those of the stream it feeds."""
+    """One source file, read and checked. `title` and `description` are those of the stream it feeds.
+
+    `transport` is the options of the transport that the file names (ingest/transports).
+    """
 
     name: str
     file: str
@@ -98,12 +105,13 @@ class Source:
     publisher_name: str
     publisher_iri: str
     licence: str
-    transport: HttpPollOptions | FilesOptions
+    transport: Options
     sample: str
     model: str
     stream: str
     each: tuple[Each, ...]
     bind: Mapping[str, Bound]
+    format: Format = field(default_factory=Format)
     bind_line: int = 1
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
@@ -114,7 +122,7 @@ class Source:
 def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Source:
     """Read a source file and check it against its model.
 
-    `${NAME}` in headers is taken from `environ` (the environment of the process when absent).
+    `${NAME}` is taken from `environ` (the environment of the process when absent).
 
     Raises:
         ConfigError: with every fault of the file, each with its line and how to mend it.
@@ -177,6 +185,7 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         model=_model(root, faults),
         stream=_identifier(root, "stream", faults),
         each=_each(root, faults, "each"),
+        format=read_format(root.get("format"), faults),
         bind=parse_bind(bind, faults),
         bind_line=bind.line,
         lookups=_lookups(root.get("lookup"), faults),
@@ -206,7 +215,7 @@ def _languages(root: Node, key: str, faults: Faults) -> dict[str, str]:
     return {language: value.text for language, value in node.items()}
 
 
-def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPollOptions | FilesOptions:
+def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> Options:
     given = [key for key in TRANSPORTS if root.get(key) is not None]
     if len(given) != 1:
         what = f"two transports: {' and '.join(given)}" if given else "no transport"
@@ -214,8 +223,7 @@ def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPo
         return FilesOptions(folder=Path(), pattern="")
     node = root.get(given[0])
     assert node is not None
-    options: HttpPollOptions | FilesOptions = TRANSPORTS[given[0]](node, faults, environ)
-    return options
+    return TRANSPORTS[given[0]].read(node, faults, environ)
 
 
 def _model(root: Node, faults: Faults) -> str:
@@ -233,7 +241,7 @@ def _each(node: Node, faults: Faults, key: str) -> tuple[Each, ...]:
     found = []
     for element in each.elements():
         try:
-            found.append(parse_each(element.text))
+            found.append(parse_each(element.text, nested=True))
         except PathError as error:
             faults.add(element.line, str(error), f"write for example {key}: results[*]")
     return tuple(found)
@@ -244,7 +252,7 @@ def _lookups(node: Node | None, faults: Faults) -> dict[str, Lookup]:
     if node is not None and not node.is_mapping:
         faults.add(node.line, f"lookup must be a mapping, not {node.described}", "write lookup: { name: { … } }")
     for name, value in node.items() if node is not None else ():
-        check_keys(value, ("source", "each", "key", "by", "required"), faults, where=f"lookup {name}")
+        check_keys(value, ("source", "format", "each", "key", "by", "required"), faults, where=f"lookup {name}")
         if not _LOOKUP.fullmatch(name):
             faults.add(value.line, f"lookup {name!r} is no name", "use small letters, digits and _")
             continue
@@ -259,6 +267,7 @@ def _lookups(node: Node | None, faults: Faults) -> dict[str, Lookup]:
             key=_path_text(value, "key", faults),
             by=_path_text(value, "by", faults),
             required=required is None or required.value is True,
+            format=read_format(value.get("format"), faults),
         )
     return lookups
 

@@ -13,7 +13,7 @@ from ingest.bindings import Binding, Group
 from ingest.conversions import Refused, stamp
 from ingest.decoders.items import Item
 from ingest.mapping import Mapper, Tables
-from ingest.paths import Path, dig, dig_json, parse_path
+from ingest.paths import Path, dig, dig_json, listed, parse_path
 from streams.record import Point
 from vocab.model import Field, Kind
 
@@ -124,8 +124,7 @@ def _base(binding: Binding, value: Any, mapper: Mapper, tables: Tables) -> Any:
 
 
 def _parts(group: Group, item: Any) -> list[Any]:
-    found = dig(item, group.each.before)
-    elements = found if type(found) is list else [] if found in (None, "") else [found]
+    elements = listed(item, group.each.before) or []
     return [dig(element, group.each.after) if group.each.after else element for element in elements]
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ingest.connector import HttpPollOptions
 from ingest.source import Source, load_source
+from ingest.transports.http_poll import HttpPollOptions
 from ldes_server.declaration import SUFFIX, Declaration, declared_stream, load_declaration
 from ldes_server.descriptions import RESERVED
 from ldes_server.model import Stream

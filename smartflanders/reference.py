@@ -16,7 +16,9 @@ from typing import Any, cast
 
 from ingest.check import fields_of
 from ingest.conversions import known_units
+from ingest.formats import OPTIONS as FORMAT_OPTIONS
 from ingest.schema import source_schema
+from ingest.transports import TRANSPORTS
 from ldes_server.app import create_app
 from ldes_server.declaration import OPTIONS, fitting
 from ldes_server.declaration_schema import stream_schema
@@ -263,8 +265,10 @@ def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[st
 
 def _inner(top: Mapping[str, Any]) -> list[str]:
     lookup = top["lookup"]["additionalProperties"]["properties"]
-    nested = {**{key: top[key]["properties"] for key in ("http_poll", "files", "publish", "privacy")}, "lookup": lookup}
-    return [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
+    nested = {"format": FORMAT_OPTIONS, "lookup": lookup}
+    nested |= {key: top[key]["properties"] for key in ("publish", "privacy")}
+    ours = [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
+    return ours + [key for transport in TRANSPORTS.values() for key, _ in transport.rows()]
 
 
 def http() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ingest.formats import OPTIONS as FORMAT_OPTIONS
+from ingest.transports import TRANSPORTS
 from streams.record import Reason
 
 
@@ -92,12 +94,13 @@ KEYS: Mapping[str, str] = {
     "`meteorological`, `statistics`, `companies`, `mobility`; one or a list. Live parking and traffic are not in its annex.",
     "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
     "box around what was measured is computed.",
-    "http_poll": "A transport: ask a web address again and again. Exactly one transport per file.",
-    "files": "A transport: read files that appear in a folder. Exactly one transport per file.",
+    **{name: transport.meaning for name, transport in TRANSPORTS.items()},
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",
     "model": "The reference model: a page of [models](models.md).",
     "stream": "The stream that the members join. Several sources may feed one stream; they name the same model.",
-    "each": "Where the items are: one path with one `[*]`, or a list of paths of which those that exist are read.",
+    "format": "Optional. The [form of the documents](../how-to/formats.md) where the media type does not say it: its name, or "
+    "`name` with options. It counts more than what the publisher says.",
+    "each": "Where the items are: a path with `[*]` at every list, or a list of paths of which the first that exists is read.",
     "lookup": "Optional. Tables made of another source's newest document, by name.",
     "bind": "Names of the model on the left, paths or [bindings](#words-of-a-binding) on the right.",
     "publish": "Optional. When an item becomes a member; without it every item does.",
@@ -107,18 +110,10 @@ KEYS: Mapping[str, str] = {
 
 # Keys inside other keys: `parent.key`.
 INNER: Mapping[str, str] = {
-    "http_poll.url": "The address, http or https, without a password.",
-    "http_poll.headers": "Headers to send; `${NAME}` is taken from the environment, and secrets must be.",
-    "http_poll.timeout": "The longest one answer may take (30s).",
-    "http_poll.every": "The pause between questions, at least 1s.",
-    "http_poll.max_bytes": "The largest body, uncompressed (67108864).",
-    "http_poll.media_type": "What the body is, for publishers whose Content-Type is wrong.",
-    "files.folder": "The folder.",
-    "files.pattern": "Which files in it, such as `*.xml`.",
-    "files.every": "The pause between looks (10s).",
-    "files.max_bytes": "The largest file, uncompressed (67108864).",
-    "files.media_type": "What the files are, where their names do not say.",
+    **{key: text for transport in TRANSPORTS.values() for key, text in transport.rows()},
+    **{f"format.{key}": schema["description"] for key, schema in FORMAT_OPTIONS.items()},
     "lookup.source": "The other source, by name; it must run too.",
+    "lookup.format": "The form of its documents, as `format`.",
     "lookup.each": "Where its rows are.",
     "lookup.key": "The row's key: a path in the row.",
     "lookup.by": "The key to look for: a path in the item.",
@@ -131,7 +126,7 @@ INNER: Mapping[str, str] = {
     "publish.deleted": "`{ from: path, equals: [values] }`: an item with one of these values deletes its entity.",
     "privacy.allow": "A list: `name` (of the model) or `path` (of the item), `kind` (`email`, `mac`, `phone`, `plate`, "
     "`vehicle`; one or a list), and `because`, a sentence that says why it may be published.",
-    "privacy.salt": "`${NAME}`: 16 or more random characters in the environment, which make rotated ids impossible to guess.",
+    "privacy.salt": "`${NAME}` or `${file:/path}`: 16 or more random characters, which make rotated ids impossible to guess.",
     "publish.transaction": "`payload`: members of one payload belong together.",
 }
 
@@ -246,9 +241,12 @@ RETENTION: Mapping[str, str] = {
 
 PATHS = """\
 A path names one value of an item: keys with dots (`location.lon`), indexes in brackets (`location[1]`), attributes of XML
-with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `$.` starts at the document instead of the item. A path
-that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required name without a value
-refuses the item; an optional one is left out of the member.
+with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `names[language=nl].text` takes the element whose
+`language` is `nl`; a key that holds dots or brackets stands between `<` and `>`: `<http://www.w3.org/ns/sosa/hasResult>`.
+`$.` starts at the document instead of the item, and `^.` at what is around the item where `each` goes through lists inside
+lists (`entity[*].trip_update.stop_time_update[*]`). In `each`, `[*]` is a list and `{*}` the values of an object, whose key is
+then `@key`. A path that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required
+name without a value refuses the item; an optional one is left out of the member.
 """
 
 STATES: Mapping[str, str] = {

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.connectors.files import MEDIA_TYPES
 from ingest.source import Source, load_source
 from ldes_server.model import Published
 from ldes_server.render import full_body
 from streams.errors import ConfigError, Problem
 from streams.record import Member, Payload
-
-_MEDIA_TYPES = {".xml": "application/xml", ".json": "application/json", ".csv": "text/csv"}
 
 
 def load_sources(files: Sequence[Path]) -> list[Source]:
@@ -75,7 +74,7 @@ def read_payload(file: Path, source: str) -> Payload:
             body, plain = gzip.decompress(body), file.with_suffix("")
     except (OSError, EOFError, ValueError) as error:
         raise wrong(str(file), f"cannot be read: {error}", "name a readable payload file") from error
-    media_type = _MEDIA_TYPES.get(plain.suffix, "application/octet-stream")
+    media_type = MEDIA_TYPES.get(plain.suffix.lower(), "application/octet-stream")
     return Payload(source=source, received_at=datetime.now(UTC), media_type=media_type, body=body)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ingest.connector import FilesOptions, Poll
+from ingest.connector import Poll
 from ingest.connectors.inflate import BrokenError, OversizeError, gunzip
+from ingest.transports.files import FilesOptions
 from streams.errors import SourceError
 from streams.record import Payload
 
@@ -21,12 +22,17 @@ MEDIA_TYPES = {
     ".geojson": "application/geo+json",
     ".jsonld": "application/ld+json",
     ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
     ".senml": "application/senml+json",
     ".xml": "application/xml",
     ".csv": "text/csv",
     ".tsv": "text/tab-separated-values",
     ".pb": "application/x-protobuf",
     ".ttl": "text/turtle",
+    ".trig": "application/trig",
+    ".nt": "application/n-triples",
+    ".nq": "application/n-quads",
+    ".zip": "application/zip",
     ".html": "text/html",
     ".txt": "text/plain",
 }

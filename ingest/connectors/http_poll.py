@@ -16,8 +16,9 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from ingest.connector import HttpPollOptions, Poll
+from ingest.connector import Poll
 from ingest.connectors.inflate import BrokenError, Inflater, OversizeError
+from ingest.transports.http_poll import HttpPollOptions
 from streams.errors import SourceError
 from streams.record import Payload
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ingest.connector import Connector, FilesOptions, HttpPollOptions
+from ingest.connector import Connector
 from ingest.connectors.files import Files
+from ingest.transports.files import FilesOptions
+from ingest.transports.http_poll import HttpPollOptions
 
 
 def _http_poll(source: str, options: HttpPollOptions) -> Connector:

@@ -11,8 +11,10 @@ from typing import Protocol
 import pytest
 from aiohttp import web
 
-from ingest.connector import Connector, FilesOptions, HttpPollOptions
+from ingest.connector import Connector
 from ingest.connectors import open_connector
+from ingest.transports.files import FilesOptions
+from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"

@@ -16,8 +16,9 @@ import aiohttp
 import pytest
 
 from ingest.collect import collect
-from ingest.connector import FilesOptions, HttpPollOptions
 from ingest.connectors import open_connector
+from ingest.transports.files import FilesOptions
+from ingest.transports.http_poll import HttpPollOptions
 from streams.errors import SourceError
 from streams.metrics import COLLECTED_BYTES, COLLECTED_PAYLOADS, LAST_COLLECTED, POLLS
 from streams.postgres_log import PostgresLog

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.connector import FilesOptions
 from ingest.connectors.files import Files
+from ingest.transports.files import FilesOptions
 from streams.errors import SourceError
 
 

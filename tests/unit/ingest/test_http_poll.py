@@ -14,8 +14,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from ingest.connector import HttpPollOptions
 from ingest.connectors.http_poll import ClosedDoorError, HttpPoll
+from ingest.transports.http_poll import HttpPollOptions
 from streams.errors import SourceError
 
 MINUTE = timedelta(seconds=60)

@@ -121,7 +121,7 @@ def test_a_reason_lets_one_kind_of_one_name_through(tmp_path: Path, where: dict[
         ({"allow": [{"path": "operator", "kind": "phone", "because": "it is the desk"}]}, "which nothing is bound to"),
         ({"allow": [{"kind": "phone", "because": "it is the desk"}]}, "allow needs a name or a path"),
         ({"allow": [{"name": "name", "path": "name", "kind": "phone", "because": "a b c"}]}, "a name or a path"),
-        ({"salt": "0123456789abcdefghij"}, "the salt is a secret"),
+        ({"salt": "0123456789abcdefghij"}, "salt holds a secret"),
         ({"salt": "${PEPPER}"}, "PEPPER is not set"),
         ({"pepper": 1}, "unknown key 'pepper' in privacy"),
     ],
@@ -137,7 +137,7 @@ def test_a_short_salt_is_refused(tmp_path: Path) -> None:
     """A secret that can be guessed by trying is none."""
     path = tmp_path / "source.yaml"
     path.write_text(yaml.safe_dump({**GARAGES, "privacy": {"salt": "${SALT}"}}), "utf-8")
-    with pytest.raises(ConfigError, match="SALT has 5 characters"):
+    with pytest.raises(ConfigError, match="the salt has 5 characters"):
         load_source(path, environ={"SALT": "short"})
 
 

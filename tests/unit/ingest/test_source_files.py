@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 import yaml
 
-from ingest.connector import HttpPollOptions
 from ingest.schema import source_schema
 from ingest.source import load_source
+from ingest.transports.http_poll import HttpPollOptions
 from streams.errors import ConfigError
 from tests.unit.ingest.workbench import GARAGES, PILOTS, changed
 from vocab.model import load_model, model_names
