@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
-from ingest.conversions import Refused, Spot, known_units, unit_factor
+from ingest.conversions import Refused, Spot
+from ingest.units import known_units, unit_scale
 from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
 
@@ -137,7 +138,7 @@ def _check_unit(binding: Binding, field: Field, faults: Faults) -> None:
         return
     if field.unit is None:
         faults.add(binding.line, f"{binding.name!r} has no unit", "remove `unit`")
-    elif unit_factor(binding.unit, field.unit) is None:
+    elif unit_scale(binding.unit, field.unit) is None:
         what = f"cannot convert {binding.unit!r} to {field.unit!r}, the unit of {binding.name!r}"
         faults.add(binding.line, what, f"known: {', '.join(known_units(field.unit))}")
 

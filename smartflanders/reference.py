@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from ingest.check import fields_of
-from ingest.conversions import known_units
 from ingest.formats import OPTIONS as FORMAT_OPTIONS
 from ingest.schema import source_schema
 from ingest.transports import TRANSPORTS
+from ingest.units import known_units
 from ldes_server.app import create_app
 from ldes_server.declaration import OPTIONS, fitting
 from ldes_server.declaration_schema import stream_schema

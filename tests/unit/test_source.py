@@ -76,6 +76,7 @@ PURE = (
     "ingest/personal.py",
     "ingest/privacy.py",
     "ingest/tracing.py",
+    "ingest/units.py",
     "ldes_server/gathering.py",
     "ldes_server/log_view.py",
     "ldes_server/placing.py",
