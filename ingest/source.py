@@ -21,7 +21,7 @@ from ingest.privacy import Privacy, privacy_faults, read_privacy
 from ingest.transports import TRANSPORTS, Options
 from ingest.transports.files import FilesOptions
 from streams.errors import ConfigError
-from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
+from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, read_yaml, suggest, text_of
 from vocab.model import Model, load_model, model_names
 
 KEYS = (
@@ -129,6 +129,21 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
 
     """
     root, faults = read_file(path)
+    return _loaded(root, faults, where=str(path), environ=environ)
+
+
+def load_text(text: str, *, file: str, environ: Mapping[str, str] | None = None) -> Source:
+    """Read the text of a source file that is called `file` in messages, as `load_source` does.
+
+    Raises:
+        ConfigError: with every fault.
+
+    """
+    faults = Faults(file=file)
+    return _loaded(read_yaml(text, faults), faults, where=file, environ=environ)
+
+
+def _loaded(root: Node, faults: Faults, *, where: str, environ: Mapping[str, str] | None) -> Source:
     source = _read(root, faults, environ=os.environ if environ is None else environ)
     if source.model in model_names():
         model = load_model(source.model)
@@ -138,7 +153,7 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
             line = (root.get("publish") or root).line
             faults.add(line, what, "remove `operations`, `absent` and `deleted`")
     if faults.problems:
-        raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
+        raise ConfigError(sorted(faults.problems, key=line_of), where=where)
     return source
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.explain import SampleReport, check_sample, source_code
 from ingest.schema import source_schema
-from smartflanders import explain_commands, replay_commands
+from smartflanders import explain_commands, propose_commands, replay_commands
 from smartflanders.samples import as_published, load_sources, lookups_of, read_payload, wrong
 from vocab.model import Model, load_model, model_names
 
@@ -22,7 +22,7 @@ _VALIDATED = 250
 
 def add(verbs: Verbs) -> None:
     """Add these verbs to the command line."""
-    group = verbs.add_parser("source", help="work on source files: check, explain, schema, replay")
+    group = verbs.add_parser("source", help="work on source files: new, check, explain, schema, replay")
     inner = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     check = inner.add_parser(
         "check",
@@ -47,6 +47,7 @@ def add(verbs: Verbs) -> None:
     )
     schema.set_defaults(run=_schema)
     explain_commands.add(inner)
+    propose_commands.add(inner)
     replay_commands.add(inner)
 
 
