@@ -96,8 +96,8 @@ def _name(arguments: argparse.Namespace) -> str:
     stem = (arguments.out or arguments.sample).name.partition(".")[0]
     name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
     if arguments.url and not arguments.out:
-        host = re.sub(r"[^a-z0-9]+", "-", (urlsplit(arguments.url).hostname or "").removeprefix("www.")).strip("-")
-        name = f"{host}-{name}" if host else name
+        host = (urlsplit(arguments.url).hostname or "").removeprefix("www.")
+        name = f"{re.sub(r'[^a-z0-9]+', '-', host)}-{name}" if re.search("[a-z]", host) else name
     return name if name[:1].isalpha() else f"source-{name}".rstrip("-")
 
 

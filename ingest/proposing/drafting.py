@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ingest.proposing.guess import Guess, Sureness
-from ingest.proposing.proposal import Proposal
+from ingest.proposing.proposal import STREAM, Proposal
 from ingest.proposing.values import quoted
 from streams.yaml_lines import UNSURE
 
@@ -29,7 +29,7 @@ class Frame:
 
 def draft(proposal: Proposal, frame: Frame) -> str:
     """Write the source file; without its marks (`accepted`) it can be loaded."""
-    return "\n".join(_lines(proposal, frame)) + "\n"
+    return "\n".join(_lines(proposal, frame)).replace(STREAM, frame.name) + "\n"
 
 
 def accepted(text: str) -> str:
@@ -98,5 +98,5 @@ def _line(guess: Guess, lead: str) -> Iterator[str]:
     if len(line) + 2 + len(comment) <= _WIDTH:
         yield f"{line}  {comment}"
     else:
-        yield f"{lead}{comment}"
+        yield from textwrap.wrap(comment, _WIDTH, initial_indent=lead, subsequent_indent=f"{lead}#   ")
         yield line

@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.proposing.guess import Guess, Sureness
 from ingest.proposing.observing import Column
-from ingest.proposing.values import has_comma, is_boolean, is_iri, numbers, quoted, sentinels, times
+from ingest.proposing.values import SENTINELS, has_comma, is_boolean, is_iri, numbers, quoted, sentinels, times
 from ingest.proposing.words import best, likeness, meanings
 from ingest.units import Scale, scaled, unit_scale
 from vocab.model import Field, Kind, Model
@@ -159,9 +159,10 @@ def _number(field: Field, column: Column, score: float) -> Guess | None:
         return None
     unit = _unit(field, column, found)
     scale = (unit_scale(unit, field.unit) if unit and field.unit else None) or Scale()
-    absent = [] if unit else sentinels(found, field.minimum, field.maximum)
-    kept = [scaled(it, scale.factor, scale.offset) for it in found if it not in absent]
     low, high = field.minimum, field.maximum
+    values = {it: scaled(it, scale.factor, scale.offset) for it in found}
+    absent = sentinels(values, low, high)
+    kept = [value for it, value in values.items() if it not in absent]
     good = [it for it in kept if (low is None or it >= low) and (high is None or it <= high)]
     if field.kind is Kind.INTEGER:
         good = [it for it in good if it.is_integer()]
@@ -174,7 +175,8 @@ def _number(field: Field, column: Column, score: float) -> Guess | None:
     if absent:
         why += f"; {', '.join(quoted(it) for it in absent)} cannot be a value"
     if unit:
-        sure, why = Sureness.LIKELY, f"{why}; values from {min(found):g} to {max(found):g} are not in {field.unit}"
+        there = [it for it in found if it not in absent]
+        sure, why = Sureness.LIKELY, f"{why}; its key or values from {min(there):g} to {max(there):g} say {unit}"
     if len(good) < len(kept):
         sure, why = Sureness.UNSURE, f"{why}; {len(kept) - len(good)} of {len(kept)} values are outside its range"
     text = f"{{ from: {quoted(column.path)}, {', '.join(words)} }}" if words else quoted(column.path)
@@ -185,7 +187,8 @@ def _unit(field: Field, column: Column, found: Sequence[float]) -> str:
     """Guess a unit other than the model's from the values or the key; empty where they betray none."""
     for unit, sent, low, high in _BETRAYED:
         is_share = sent != "1" or any(not it.is_integer() for it in found)
-        if field.unit == unit and is_share and low <= min(found) and max(found) <= high and max(found) > 0:
+        good = [it for it in found if it not in SENTINELS]
+        if field.unit == unit and is_share and good and low <= min(good) and max(good) <= high and max(good) > 0:
             return sent
     last = re.split(r"[_\W]", column.keys[-1].lower())[-1]
     wanted = _UNITS.get(last, "")

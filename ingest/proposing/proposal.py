@@ -17,6 +17,8 @@ from vocab.model import Field, Kind, Model
 
 # Lists of a document that are weighed against the models.
 _LISTS = 5
+# Stands for the name of the stream, which whoever writes the file knows.
+STREAM = "{stream}"
 _BUILT_IN = ("entity", "observed_at", "point")
 # By how much one model must fit better than the next to be sure, and to be likely.
 _CLEARLY, _RATHER = 2.0, 1.25
@@ -74,7 +76,7 @@ def propose(document: Whole, models: Sequence[Model], *, called: str, now: datet
     if len(models) == 1:
         sure, why = Sureness.SURE, "as asked"
     elif best.fit >= _CLEARLY * next_fit and best.fit > _CLEARLY:
-        sure, why = Sureness.SURE, f"its names fit best, {others[0].model.text} next"
+        sure, why = Sureness.SURE, "its names fit far better than those of any other"
     elif best.fit >= _RATHER * next_fit and best.fit > _CLEARLY:
         sure, why = Sureness.LIKELY, f"its names fit best, {others[0].model.text} next"
     elif best.fit <= 0:
@@ -159,8 +161,8 @@ def _lacking(own: Iterable[Field], guesses: dict[str, Guess], who: Guess) -> tup
         if not field.required or field.name in guesses:
             continue
         if field.kind is Kind.IRI and who.path:
-            text = f"{{ from: {quoted(who.path)}, entity_of: !unsure my-points }}"
-            why = "the stream that describes the points themselves, whose keys these are"
+            text = f"{{ from: {quoted(who.path)}, entity_of: !unsure {STREAM} }}"
+            why = "this stream, or the one that describes these things themselves, if there is one"
             found.append(Guess(name=field.name, text=text, sure=Sureness.LIKELY, why=why, path=who.path))
             continue
         count += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ from ingest.proposing.observing import Column
 from streams.record import Point
 
 # Numbers that publishers write for "no number".
-_SENTINELS = frozenset((-1, -9, -99, -999, -9999, -99999, 251, 252, 254, 255, 999, 9999, 32767, 65535))
+SENTINELS = frozenset((-1, -9, -99, -999, -9999, -99999, 251, 252, 254, 255, 999, 9999, 32767, 65535))
 # Belgium with its coast and a little of its neighbours.
 _WEST, _SOUTH, _EAST, _NORTH = 2.2, 49.3, 6.6, 51.7
 # Seconds since 1970 of 2001 to 2039, which counts of anything seldom are.
@@ -73,10 +73,12 @@ def has_comma(column: Column) -> bool:
     return any("," in text for text in texts) and numbers(column) is None and numbers(column, comma=True) is not None
 
 
-def sentinels(found: Sequence[float], low: float | None, high: float | None) -> list[float]:
-    """List numbers outside a range that publishers write for "no number"."""
-    outside = {it for it in found if (low is not None and it < low) or (high is not None and it > high)}
-    return sorted(it for it in outside if it in _SENTINELS)
+def sentinels(values: Mapping[float, float], low: float | None, high: float | None) -> list[float]:
+    """List numbers that publishers write for "no number" and whose values, in the unit of the model, are outside a range."""
+    outside = {
+        it for it, value in values.items() if (low is not None and value < low) or (high is not None and value > high)
+    }
+    return sorted(outside & SENTINELS)
 
 
 def is_boolean(column: Column) -> bool:

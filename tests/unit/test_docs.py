@@ -155,7 +155,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     for page in DOCS:
         for block in blocks(page):
             for line in block.text.splitlines() if block.language == "sh" else []:
-                words = shlex.split(line.split(" > ")[0], comments=True)
+                words = shlex.split(line.split(" > ")[0].split(" | ")[0].removesuffix(" &"), comments=True)
                 if words:
                     yield name_of(page), words
 
