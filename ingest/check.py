@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
+from ingest.checks import check_default, check_places
 from ingest.conversions import Refused, Spot
+from ingest.observed import observed_of
 from ingest.units import known_units, unit_scale
 from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
@@ -24,6 +26,10 @@ _WORDS: Mapping[str, tuple[Kind, ...]] = {
     "entity_of": (Kind.IRI,),
     "language": (Kind.TEXT,),
     "place": (Kind.POINT,),
+    "coordinates": (Kind.POINT,),
+    "join": (Kind.STRING, Kind.IRI, Kind.CODE),
+    "wkt": (Kind.STRING,),
+    "order": (Kind.POINT, Kind.STRING),
     "unit": _NUMBERS,
     "rotate": (Kind.STRING, Kind.IRI),
 }
@@ -84,6 +90,10 @@ def faults_of(bind: Mapping[str, Bound], model: Model, *, lookups: Iterable[str]
         else:
             _check(bound, scope, group=None, near=_bindings(bind))
     _check_missing(_bindings(bind), scope, line=line, group=None)
+    observed = observed_of(model)
+    if observed.all and not observed.within(bind).all:
+        fix = f"bind at least one of {', '.join(observed.all)}"
+        faults.add(line, "nothing that is observed is bound, so that no item could become a member", fix)
 
 
 def _bindings(bind: Mapping[str, Bound]) -> dict[str, Binding]:
@@ -121,7 +131,7 @@ def _check(binding: Binding, scope: Scope, *, group: str | None, near: Mapping[s
             add(
                 binding.line, f"`{name}` does not fit {binding.name!r}, which is {field.kind.value}", f"remove `{name}`"
             )
-    if field.kind is Kind.POINT and binding.place is None:
+    if field.kind is Kind.POINT and binding.place is None and not binding.coordinates:
         add(binding.line, f"{binding.name!r} needs two coordinates", "write { longitude: path, latitude: path }")
     if field.kind is Kind.TEXT and not binding.language:
         add(binding.line, f"{binding.name!r} needs its language", "write { from: path, language: nl }")
@@ -130,6 +140,8 @@ def _check(binding: Binding, scope: Scope, *, group: str | None, near: Mapping[s
     _check_unit(binding, field, scope.faults)
     _check_codes(binding, field, scope.faults)
     _check_constant(binding, field, scope.faults)
+    check_places(binding, scope.faults)
+    check_default(binding, field, scope.faults)
     _check_when(binding, scope.faults, near)
 
 

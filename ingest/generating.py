@@ -16,6 +16,7 @@ from ingest.conversions import quoted
 from ingest.converting import Code, Converting
 from ingest.guarding import Guarding
 from ingest.identity import entity_iri
+from ingest.observed import Observed, observed_of
 from ingest.partial import Split, split
 from ingest.reading import Groups, Reading, ordered, written_tuple
 from ingest.source import Source
@@ -33,8 +34,9 @@ class Plan:
     """What the functions of a source are made of.
 
     `seldom` are the names that are constant of an entity while its raw values are; `asked` those of them that the
-    conditions of other names ask for. `body` is the split function that writes the member; `said` what is digested: what
-    it begins with, what differs from item to item, and what it ends with.
+    conditions of other names ask for, or that are `observed`, of which an item must give one. `body` is the split
+    function that writes the member; `said` what is digested: what it begins with, what differs from item to item, and
+    what it ends with.
     """
 
     source: Source
@@ -43,6 +45,7 @@ class Plan:
     groups: Sequence[Group]
     seldom: Sequence[str]
     asked: Sequence[str]
+    observed: Observed
     values: Sequence[str]
     body: Split
     said: tuple[str, Split, str]
@@ -84,7 +87,8 @@ def _plan(source: Source, model: Model, fields: Mapping[str, Field], *, quick: b
     constant = reading.seldom(source.bind, fields)
     others = [it for it in plain.values() if it.name not in constant]
     others += [it for group in groups for it in group.bind.values()]
-    asked = {condition.name for binding in others for condition in binding.when}
+    observed = observed_of(model).within(source.bind)
+    asked = {condition.name for binding in others for condition in binding.when}.union(observed.names)
     lines = Code()
     Writing(lines, fields, source.bind).member(model.template, depth=0)
     names = [f"v_{name}" for name in constant]
@@ -96,6 +100,7 @@ def _plan(source: Source, model: Model, fields: Mapping[str, Field], *, quick: b
         groups=groups,
         seldom=constant,
         asked=[name for name in constant if name in asked],
+        observed=observed,
         values=[f"v_{name}" for name in source.bind if name not in (*constant, "entity", "observed_at")],
         body=split(lines.lines, fixed=names, sure=(*_HELPERS, *sure), prefix="m"),
         said=_said([name for name in source.bind if not _is_left_out(name, fields)], constant, fields),
@@ -176,6 +181,8 @@ def _add_read(code: Code, plan: Plan, read: Reading, groups: Groups) -> None:
             read.guard(binding, depth=1 + is_fresh)
     for group in plan.groups:
         groups.loop(group, depth=1)
+    if plan.observed.all:
+        add(1, f"if {plan.observed.absence}:", f"    unobserved({plan.observed.all!r})")
     add(1, "if v_observed_at < EARLIEST or (v_observed_at > received and v_observed_at - received > AHEAD):")
     add(2, "check_observed(v_observed_at, received, observed_at_spot)")
     for name in plan.plain:

@@ -51,7 +51,8 @@ class Guarding:
         """Write the statement that hides the raw value of a binding; `received` says for which day."""
         name = binding.name
         if binding.rotate == "daily":
-            self._code.add(depth, f"o_{name} = r_{name}", f"r_{name} = rotated(r_{name}, received)")
+            hidden = f"None if r_{name} in {name}_absent else rotated(r_{name}, received)"
+            self._code.add(depth, f"o_{name} = r_{name}", f"r_{name} = {hidden}")
 
     def value(self, binding: Binding, *, depth: int, hides: bool = True) -> None:
         """Write the statements that refuse a value; `hides` says that the ids that are hidden are at hand."""

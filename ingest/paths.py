@@ -23,7 +23,7 @@ import orjson
 Step = str | int | tuple[str, str]
 
 _STEP = re.compile(
-    r"\.?(?:<([^<>]+)>|((?!\{\*\})[^.\[\]<](?:(?!\{\*\})[^.\[\]])*))|\[(\d+|\*)\]|\[([^\[\]=]+)=([^\[\]]*)\]|(\{\*\})"
+    r"\.?(?:<([^<>]+)>|((?!\{\*\})[^.\[\]<](?:(?!\{\*\})[^.\[\]])*))|\[(\d+|\*)\]|\[([^\[\]=]+)=([^\[\]]*)\]|\.?(\{\*\})"
 )
 # Inside the keys that lead to a list: the values of the object there are the list.
 VALUES = "{*}"
@@ -136,13 +136,14 @@ def _chosen(value: Any, wanted: tuple[str, str]) -> Any:
     """Find the first element whose key has the text wanted; a single object counts as a list of one."""
     key, text = wanted
     for element in value if type(value) is list else [value]:
-        if type(element) is dict and key in element and _text(element[key]) == text:
+        if type(element) is dict and key in element and text_of(element[key]) == text:
             return element
     return None
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def text_of(value: Any) -> str:
+    """Write a value as source files write it: `true`, `7`; nothing is the empty text."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def dig_json(value: Any, steps: Sequence[Step]) -> Any:

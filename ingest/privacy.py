@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ingest.bindings import Binding, Bound, Group
 from ingest.personal import NAMES, Personal, Search, searcher
-from ingest.transports.secrets import filled
+from ingest.transports.secrets import demand_outside, filled
 from streams.yaml_lines import Faults, Node, check_keys, suggest, text_of
 from vocab.model import Field, Kind
 
@@ -53,7 +53,7 @@ class Privacy:
 def paths_of(binding: Binding) -> list[str]:
     """List the paths that a binding reads, as they are written."""
     sides = binding.place or ()
-    return [path.text for path in (*binding.paths, *(binding.split or ()), *(it for side in sides for it in side))]
+    return [path.text for path in (*binding.plain_paths, *(it for side in sides for it in side))]
 
 
 def read_privacy(node: Node | None, faults: Faults, environ: Mapping[str, str]) -> Privacy:
@@ -95,7 +95,8 @@ def _salt(node: Node | None, faults: Faults, environ: Mapping[str, str]) -> byte
     if node is None:
         return b""
     count = len(faults.problems)
-    value = filled(node, faults, environ, name="salt", secret=True)
+    demand_outside(node, faults, name="salt")
+    value = filled(node, faults, environ)
     if len(faults.problems) == count and len(value) < _SHORTEST:
         what = f"the salt has {len(value)} characters, which can be guessed by trying"
         faults.add(node.line, what, f"take {_SHORTEST} or more at random")
@@ -145,9 +146,15 @@ def _check(binding: Binding, field: Field, privacy: Privacy, faults: Faults) -> 
 def search_for(binding: Binding, field: Field, privacy: Privacy, *, is_constant: bool = False) -> Search | None:
     """Return what finds personal data in the values of a binding; None where none may be or where all are allowed.
 
-    Codes that the file itself translates are the file's words; an id that is rotated says nothing any more.
+    Codes that the file itself translates are the file's words, geometries are numbers that we write; an id that is rotated says nothing any more.
     """
-    if field.kind not in _TEXTS or binding.codes or binding.rotate or (binding.constant is not None) != is_constant:
+    if (
+        field.kind not in _TEXTS
+        or binding.wkt
+        or binding.codes
+        or binding.rotate
+        or (binding.constant is not None) != is_constant
+    ):
         return None
     kinds = set(Personal) - {Personal.VEHICLE} - privacy.allowed(binding)
     key = binding.paths[0].steps[-1] if binding.paths else ""

@@ -11,6 +11,7 @@ from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
 from ingest.guarding import Guarding
+from ingest.observed import unobserved
 from ingest.paths import VALUES, Path, Step, dig, dig_json, expression, listed, many, parse_path
 from ingest.remembering import ROWS, Entities, Remembered
 from ingest.source import Lookup
@@ -51,8 +52,10 @@ def rows(said: Sequence[str]) -> str:
 
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
-    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, listed, many, rows)
-    from_conversions = {name: getattr(conversions, name) for name in ("joined", "matched", "check_observed")}
+    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, unobserved, dig, dig_json, listed, many, rows)
+    from_conversions = {
+        name: getattr(conversions, name) for name in ("concatenated", "joined", "matched", "check_observed")
+    }
     times = {"EARLIEST": conversions.EARLIEST, "AHEAD": conversions.AHEAD, "Remembered": Remembered}
     return {function.__name__: function for function in own} | from_conversions | times | {"entities": Entities()}
 
@@ -104,7 +107,11 @@ class Reading:
             for target, paths in zip((f"r_{name}", f"r2_{name}"), binding.place, strict=True):
                 self._first(target, paths, binding, base, depth)
             return [f"r_{name}", f"r2_{name}"]
-        self._first(f"r_{name}", binding.paths, binding, base, depth)
+        if binding.join:
+            parts = [self._path(path, binding, base, depth) for path in binding.join]
+            add(depth, f"r_{name} = concatenated({written_tuple(parts)}, {binding.between!r})")
+        else:
+            self._first(f"r_{name}", binding.paths or binding.coordinates, binding, base, depth)
         if binding.match:
             add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
         self._guarding.rotate(binding, depth=depth)

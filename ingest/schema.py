@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ingest.bindings import CRS, EPOCHS
+from ingest.bindings import AS, CRS
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.check import fields_of
+from ingest.choosing import SCHEMA as ONLY
 from ingest.formats import FORMAT
 from ingest.personal import Personal
 from ingest.privacy import KEYS as PRIVACY_KEYS
@@ -33,6 +34,11 @@ def _binding() -> Schema:
     words: Schema = {
         "from": _PATHS,
         "constant": _SCALAR,
+        "join": {"type": "array", "items": _PATH, "minItems": 1},
+        "with": TEXT,
+        "coordinates": _PATHS,
+        "order": {"enum": ["lon_lat", "lat_lon"]},
+        "default": _SCALAR,
         "date": _PATH,
         "time": _PATH,
         "longitude": _PATHS,
@@ -43,7 +49,7 @@ def _binding() -> Schema:
         "not": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
         "decimal": {"enum": ["comma", "point"]},
         "zone": {"type": "string", "examples": ["Europe/Brussels", "+01:00"]},
-        "as": {"enum": list(EPOCHS)},
+        "as": {"enum": list(AS)},
         "plus": DURATION,
         "match": {"type": "string", "format": "regex"},
         "map": {"type": "object", "additionalProperties": _SCALAR},
@@ -149,12 +155,13 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "stream": _NAME,
         "format": FORMAT,
         "each": _PATHS,
+        "only": one_or_more(ONLY),
         "lookup": {"type": "object", "additionalProperties": _lookup()},
         "bind": {"type": "object"},
         "publish": _publish(),
         "privacy": _privacy(),
     }
-    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "format", "lookup", "publish", *PRIVACY_KEYS)
+    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "format", "only", "lookup", "publish", *PRIVACY_KEYS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",

@@ -13,6 +13,7 @@ from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.catalogue_entry import CatalogueEntry, read_entry
 from ingest.check import faults_of, fields_of
+from ingest.choosing import Only, read_only
 from ingest.decoders.items import Format
 from ingest.formats import read_format
 from ingest.paths import Each, PathError, parse_each, parse_path
@@ -37,6 +38,7 @@ KEYS = (
     "stream",
     "format",
     "each",
+    "only",
     "lookup",
     "bind",
     "publish",
@@ -112,6 +114,7 @@ class Source:
     each: tuple[Each, ...]
     bind: Mapping[str, Bound]
     format: Format = field(default_factory=Format)
+    only: tuple[Only, ...] = ()
     bind_line: int = 1
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
@@ -201,6 +204,7 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         stream=_identifier(root, "stream", faults),
         each=_each(root, faults, "each"),
         format=read_format(root.get("format"), faults),
+        only=read_only(root.get("only"), faults),
         bind=parse_bind(bind, faults),
         bind_line=bind.line,
         lookups=_lookups(root.get("lookup"), faults),
@@ -238,7 +242,12 @@ def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> Option
         return FilesOptions(folder=Path(), pattern="")
     node = root.get(given[0])
     assert node is not None
-    return TRANSPORTS[given[0]].read(node, faults, environ)
+    options = TRANSPORTS[given[0]].read(node, faults, environ)
+    absent = (root.get("publish") or root).get("absent")
+    if absent is not None and not TRANSPORTS[given[0]].whole(options):
+        what = "`absent` does not fit: each payload of this source is only a part of what there is"
+        faults.add(absent.line, what, "remove it; `deleted` works with parts too")
+    return options
 
 
 def _model(root: Node, faults: Faults) -> str:

@@ -18,8 +18,9 @@ from streams.record import Point
 from vocab.model import Field, Kind
 
 # Words of a binding that say where a value comes from; the others say how it is converted.
-_ORIGINS = ("name", "line", "paths", "constant", "split", "place", "lookup")
+_ORIGINS = ("name", "line", "paths", "constant", "split", "place", "join", "coordinates", "lookup")
 _SPELLED = {"sentinels": "not", "comma": "decimal", "epoch": "as", "codes": "map", "otherwise_absent": "otherwise"}
+_SPELLED |= {"between": "with", "wkt": "as"}
 _EPOCHS = {1.0: "epoch_seconds", 1000.0: "epoch_milliseconds"}
 _COORDINATES = ("longitude", "latitude")
 
@@ -149,7 +150,9 @@ def _tried(binding: Binding, place: Place) -> list[Tried]:
     absent = (None, "", *binding.sentinels)
     if binding.constant is not None:
         return [Tried(path="constant", part="", found=binding.constant, taken=True)]
-    pairs: list[tuple[str, tuple[Path, ...]]] = [("", binding.paths)]
+    pairs: list[tuple[str, tuple[Path, ...]]] = [("", binding.paths or binding.coordinates)]
+    if binding.join:
+        pairs = [("", (path,)) for path in binding.join]
     if binding.split is not None:
         pairs = [("date", (binding.split[0],)), ("time", (binding.split[1],))]
     elif binding.place is not None:
@@ -184,7 +187,8 @@ def words_of(binding: Binding) -> list[str]:
     written = []
     for field in parts_of(binding):
         value = getattr(binding, field.name)
-        if field.name in _ORIGINS or not value:
+        is_unused = field.name == "written" or (field.name == "between" and not binding.join)
+        if field.name in _ORIGINS or is_unused or value is None or (not value and field.name != "default"):
             continue
         written.append(f"{_SPELLED.get(field.name, field.name)}: {_word(field.name, value)}")
     return written
@@ -193,8 +197,8 @@ def words_of(binding: Binding) -> list[str]:
 def _word(name: str, value: Any) -> str:
     if name == "epoch":
         return _EPOCHS.get(value, str(value))
-    if name == "comma":
-        return "comma"
+    if name in ("comma", "wkt"):
+        return name
     if name == "otherwise_absent":
         return "absent"
     if name == "sentinels":

@@ -22,6 +22,9 @@ from streams.migrate import check, migrate
 from streams.record import format_time
 from streams.settings import Settings
 
+# Below deploy/pilots: what runs where no pilot is named. Others ask publishers that the simulated city does not play, and
+# some need a key, so they run where somebody names them.
+SIMULATED = ("gent/parking", "vlaanderen/verkeer")
 # A recorded document does not change, so asking for it once a second costs a 304.
 REPLAY_SPEED = 60.0
 # The first members of a demo are a second away; if none come, the feeds are announced empty rather than never.
@@ -37,7 +40,7 @@ _log = logger(__name__)
 class Up:
     """What `up` was asked for.
 
-    `pilots` are folders with source files; none means all that ship. Without `replay` and without `pilots` the sources
+    `pilots` are folders with source files; none means those that the simulated city plays. Without `replay` and without `pilots` the sources
     are asked at the simulator, at `speed` times real time; with `replay` at a server of the documents in that folder.
     """
 
@@ -117,7 +120,7 @@ def effective_plan(folders: Sequence[Path], *, origin: str | None, speed: float,
 
 
 def shipped_pilots() -> tuple[Path, ...]:
-    """Name the folder of the pilots that ship: deploy/pilots.
+    """Name the pilots in deploy/pilots that run where none is named: those the simulated city speaks.
 
     Raises:
         ConfigError: the command runs from an installation without them.
@@ -126,7 +129,7 @@ def shipped_pilots() -> tuple[Path, ...]:
     for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
         folder = root / "deploy" / "pilots"
         if folder.is_dir():
-            return (folder,)
+            return tuple(folder / name for name in SIMULATED)
     fix = "run from a checkout of smartflanders, or name your pilot with --pilot FOLDER"
     raise ConfigError([Problem(where="up", what="deploy/pilots is not here", fix=fix)], where="up")
 

@@ -101,6 +101,8 @@ KEYS: Mapping[str, str] = {
     "format": "Optional. The [form of the documents](../how-to/formats.md) where the media type does not say it: its name, or "
     "`name` with options. It counts more than what the publisher says.",
     "each": "Where the items are: a path with `[*]` at every list, or a list of paths of which the first that exists is read.",
+    "only": "Optional. Which of them are items of this source: `{ from: path, equals: [values] }`, or `not:`; of a list, all "
+    "must hold. Others are not counted.",
     "lookup": "Optional. Tables made of another source's newest document, by name.",
     "bind": "Names of the model on the left, paths or [bindings](#words-of-a-binding) on the right.",
     "publish": "Optional. When an item becomes a member; without it every item does.",

@@ -38,3 +38,6 @@ MOBILITY_THEME = "http://w3id.org/mobilitydcat-ap#mobilityTheme"
 SH = "http://www.w3.org/ns/shacl#"
 PROV_GENERATED_AT = "http://www.w3.org/ns/prov#generatedAtTime"
 DCTERMS_IS_VERSION_OF = "http://purl.org/dc/terms/isVersionOf"
+# What leads from a collection to its observations, in SOSA and in OSLO Verkeersmetingen.
+HAS_MEMBER = "http://www.w3.org/ns/sosa/hasMember"
+VKM_HAS_MEMBER = "https://data.vlaanderen.be/ns/verkeersmetingen#heeftLid"

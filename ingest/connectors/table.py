@@ -8,7 +8,14 @@ from typing import Any
 from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
+from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
+
+
+def _gbfs(source: str, options: GbfsOptions) -> Connector:
+    from ingest.connectors.gbfs import Gbfs  # noqa: PLC0415  # imported here for the same reason
+
+    return Gbfs(source, options)
 
 
 def _http_poll(source: str, options: HttpPollOptions) -> Connector:
@@ -22,6 +29,7 @@ def _http_poll(source: str, options: HttpPollOptions) -> Connector:
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
+    GbfsOptions: _gbfs,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -70,8 +70,9 @@ class Format:
 class Wanted:
     """What a mapping reads of a document: where the items are, which values of its root, and what identifies an item.
 
-    `root_names` are the first keys of the paths from the root, `root_paths` their keys. `media_type` is that of the
-    document, without parameters, and `received` is when it came, for formats whose times are relative to that.
+    `root_names` and `root_paths` are the paths from the root, those of one key and the others. Items that `only` says no
+    to are none. `media_type` is that of the document, without parameters, and `received` is when it came, for formats
+    whose times are relative to that.
     """
 
     each: tuple[Each, ...]
@@ -79,6 +80,7 @@ class Wanted:
     root_paths: frozenset[tuple[str, ...]] = frozenset()
     key: str = ""
     format: Format = field(default_factory=Format)
+    only: Callable[[Any, Mapping[str, Any]], bool] | None = None
     media_type: str = ""
     received: datetime | None = None
 
@@ -90,10 +92,9 @@ class Spread:
     them had the list.
     """
 
-    def __init__(self, each: Each, root: Mapping[str, Any], key: str = "") -> None:
+    def __init__(self, each: Each, root: Mapping[str, Any]) -> None:
         self._each = each
         self._root = root
-        self._key = key
         self._elements = 0
         self._lists = 0
 
@@ -101,7 +102,7 @@ class Spread:
         """Yield the items of an element of the outermost list."""
         after = self._each.after
         if not self._each.inner:
-            yield Item(dig(value, after), self._root, place, index, self._key)
+            yield Item(dig(value, after), self._root, place, index)
             return
         self._elements += 1
         for inner, inside, at in self._within(value, Item(value, self._root, place, index).path, 0):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.check import fields_of
 from ingest.decoders.whole import Whole
+from ingest.observed import observed_of
 from ingest.proposing.guess import Guess, Sureness, entity, observed_at, point
 from ingest.proposing.matching import match
 from ingest.proposing.observing import Column, Observed, lists_of
@@ -127,6 +128,8 @@ def _fitted(observed: Observed, model: Model, *, called: str, now: datetime) -> 
     gain = sum(it.score**2 * (2 if it.field.required else 1) for it in matches)
     gain += sum(2.0 for each in rows for guess in each.guesses if guess.sure is not Sureness.UNSURE)
     lacking, lack = _lacking(own, guesses, who)
+    if (nothing := _nothing(model, {*guesses, *(each.name for each in rows)})) is not None:
+        lacking, lack = [*lacking, nothing], lack + 1
     placed = [where] if where is not None else _unplaced(fields["point"])
     lack += bool(where is None and fields["point"].required)
     lack += sum(1 for group in _needed_groups(fields.values()) if group not in {each.name for each in rows})
@@ -170,6 +173,15 @@ def _lacking(own: Iterable[Field], guesses: dict[str, Guess], who: Guess) -> tup
         text = "{ from: fill_in, language: nl }" if field.kind is Kind.TEXT else "fill_in"
         found.append(Guess(name=field.name, text=text, sure=Sureness.UNSURE, why=why))
     return found, count
+
+
+def _nothing(model: Model, bound: Collection[str]) -> Guess | None:
+    """Ask for one of the names that an observation is made of, where none of them was found."""
+    needed = observed_of(model)
+    if not needed.names or any(name in bound for name in needed.all):
+        return None
+    why = f"one of {', '.join(needed.names[:8])} must be there, and no key of the sample means any of them"
+    return Guess(name=needed.names[0], text="fill_in", sure=Sureness.UNSURE, why=why)
 
 
 def _unplaced(field: Field) -> list[Guess]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ingest.transports.files import FILES
+from ingest.transports.gbfs import GBFS
 from ingest.transports.http_poll import HTTP_POLL
 from ingest.transports.transport import Options, Transport
 
@@ -14,6 +15,7 @@ TRANSPORTS: Mapping[str, Transport] = {
     for transport in (
         HTTP_POLL,
         FILES,
+        GBFS,
     )
 }
 

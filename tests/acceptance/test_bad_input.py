@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from smartflanders.logs_of import open_log
+from smartflanders.platform import shipped_pilots
 from streams.log import Log
 from streams.record import Reason, Rejection, rejected_topic
 from streams.settings import load_settings
@@ -141,9 +142,9 @@ class Stage:
 
 
 def write_pilots(folder: Path, city: str, mean: str) -> None:
-    """Copy the pilots that ship, asked at the simulated city every second, and one source at the mean server."""
+    """Copy the pilots that the city plays, asked at the simulated city every second, and one source at the mean server."""
     folder.mkdir()
-    for file in (ROOT / "deploy" / "pilots").rglob("*.yaml"):
+    for file in (file for pilot in shipped_pilots() for file in pilot.glob("*.yaml")):
         text = re.sub(r"url: https?://", f"url: {city}", file.read_text("utf-8"))
         (folder / file.name).write_text(re.sub(r"every: \S+", "every: 1s\n  timeout: 8s", text), "utf-8")
     text = (folder / "garages.yaml").read_text("utf-8")

@@ -180,12 +180,13 @@ def test_commands_in_shell_blocks_parse(capsys: pytest.CaptureFixture[str]) -> N
 # --- add a source ---------------------------------------------------------------------------------------------------
 
 ADD = HOW_TO / "add-a-source.md"
+_CLASSES = {"each": "seen[*]", "bind": {"vehicle_class": {"constant": "car"}, "count": "n"}}
 # What an example leaves unsaid: the rest of an item and of a source file, per model.
-_ITEM = {"id": "p1", "at": "2026-07-01T08:00:00Z", "free": 10, "lon": 4.35, "lat": 50.85}
+_ITEM = {"id": "p1", "at": "2026-07-01T08:00:00Z", "free": 10, "lon": 4.35, "lat": 50.85, "seen": [{"n": 1}]}
 _POINT = {"longitude": "lon", "latitude": "lat"}
 _BIND: Mapping[str, Mapping[str, Any]] = {
     "parking": {"free_spaces": "free"},
-    "traffic": {"measuring_point": {"from": "id", "entity_of": "points"}},
+    "traffic": {"measuring_point": {"from": "id", "entity_of": "points"}, "classes": _CLASSES},
     "measuring-point": {"point": _POINT},
 }
 

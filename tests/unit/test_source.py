@@ -84,6 +84,7 @@ PURE = (
     "ingest/proposing/values.py",
     "ingest/proposing/words.py",
     "ingest/tracing.py",
+    "ingest/observed.py",
     "ingest/units.py",
     "ldes_server/gathering.py",
     "ldes_server/log_view.py",

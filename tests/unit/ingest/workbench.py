@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PILOTS = ROOT / "deploy" / "pilots"
 DATA = ROOT / "tests" / "data" / "ingest"
 BASE = "https://data.example.org"
+SOURCES = sorted(path for path in PILOTS.rglob("*.yaml") if not path.name.endswith(".stream.yaml"))
 RECEIVED = datetime(2026, 11, 1, 9, 2, tzinfo=UTC)
 CONFIGURATION = "vlaanderen/verkeer/miv-configuratie.yaml"
 TRAFFIC = "vlaanderen/verkeer/miv-verkeersdata.yaml"
@@ -28,9 +30,14 @@ GARAGES = "gent/parking/garages.yaml"
 PARK_AND_RIDE = "gent/parking/park-and-ride.yaml"
 
 
+def keys_of(path: Path) -> dict[str, str]:
+    """Return an environment in which a source file finds the keys that it asks for."""
+    return dict.fromkeys(re.findall(r"\$\{([A-Z_]+)\}", path.read_text("utf-8")), "key")
+
+
 def pilot(name: str) -> Source:
-    """Load one of the source files that ship with the platform."""
-    return load_source(PILOTS / name)
+    """Load one of the source files that ship with the platform, with whatever keys it needs."""
+    return load_source(PILOTS / name, environ=keys_of(PILOTS / name))
 
 
 def document(name: str) -> bytes:
@@ -56,7 +63,7 @@ def changed(tmp_path: Path, name: str = GARAGES, **changes: Any) -> Source:
             content[key] = value
     path = tmp_path / "source.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
-    return load_source(path)
+    return load_source(path, environ=keys_of(path))
 
 
 def entry(

@@ -23,11 +23,11 @@ _NEEDED = {
 _PROBE = """
 import sys
 from importlib import import_module
-from pathlib import Path
 from smartflanders.cli import parser
 parser(sys.argv[1])
 from smartflanders.pilots import load_plan
-load_plan([Path("deploy/pilots")])
+from smartflanders.platform import shipped_pilots
+load_plan(shipped_pilots())
 for name in sys.argv[3:]:
     import_module(name)
 print(*[name for name in sys.argv[2].split(",") if name in sys.modules])

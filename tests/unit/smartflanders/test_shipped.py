@@ -1,0 +1,49 @@
+"""The pilots that ship: which run where none is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from ingest.source import load_source
+from ingest.transports.http_poll import HttpPollOptions
+from smartflanders.pilots import load_plan
+from smartflanders.platform import SIMULATED, shipped_pilots
+from testbed.simulator.formats import ENDPOINTS
+from tests.unit.ingest.workbench import PILOTS, SOURCES, keys_of
+
+
+def test_what_the_simulated_city_plays_runs_by_itself() -> None:
+    """Where no pilot is named, exactly the folders run whose publishers the simulated city plays, and they need no key."""
+    assert shipped_pilots() == tuple(PILOTS / name for name in SIMULATED)
+    played = {endpoint.path for endpoint in ENDPOINTS}
+    assert {source.name for source in load_plan(shipped_pilots()).sources} == {it.source for it in ENDPOINTS}
+    for file in SOURCES:
+        assert _is_played(file, played) == (str(file.parent.relative_to(PILOTS)) in SIMULATED), file
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in SOURCES}), ids=lambda it: "/".join(it.parts[-2:]))
+def test_every_pilot_runs_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder is a whole pilot: with its key, where it needs one, its sources and stream files make a plan."""
+    for file in folder.glob("*.yaml"):
+        for name, value in keys_of(file).items():
+            monkeypatch.setenv(name, value)
+    plan = load_plan([folder])
+    assert {source.name for source in plan.sources} == {load_source(it).name for it in SOURCES if it.parent == folder}
+    assert {stream.name for stream in plan.streams} == {source.stream for source in plan.sources}
+
+
+def test_all_pilots_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two pilots claim the same source or say different things of a stream."""
+    for file in SOURCES:
+        for name, value in keys_of(file).items():
+            monkeypatch.setenv(name, value)
+    assert len(load_plan([PILOTS]).sources) == len(SOURCES)
+
+
+def _is_played(file: Path, played: set[str]) -> bool:
+    options = load_source(file, environ=keys_of(file)).transport
+    parts = urlsplit(options.url) if isinstance(options, HttpPollOptions) else None
+    return parts is not None and f"/{parts.netloc}{parts.path}" in played
