@@ -9,7 +9,7 @@ from typing import Any
 
 from ingest.explaining import Explanation, Sample, Verdict, explain, read_sample
 from smartflanders.explained import as_json, as_text
-from smartflanders.samples import as_published, load_sources, lookups_of, read_payload, wrong
+from smartflanders.given import as_published, load_sources, lookups_of, read_payload, wrong
 from streams.errors import ConfigError
 from streams.yaml_lines import suggest
 from vocab.model import Model, load_model

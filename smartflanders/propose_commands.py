@@ -16,7 +16,7 @@ from ingest.explain import SampleReport, check_sample
 from ingest.proposing.drafting import Frame, accepted, draft
 from ingest.proposing.proposal import Proposal, propose
 from ingest.source import load_text
-from smartflanders.samples import as_published, read_payload, wrong
+from smartflanders.given import as_published, read_payload, wrong
 from streams.errors import ConfigError
 from streams.record import Payload
 from vocab.model import Model, load_model, model_names

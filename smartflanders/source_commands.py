@@ -11,7 +11,7 @@ from typing import Any
 from ingest.explain import SampleReport, check_sample, source_code
 from ingest.schema import source_schema
 from smartflanders import explain_commands, propose_commands, replay_commands
-from smartflanders.samples import as_published, load_sources, lookups_of, read_payload, wrong
+from smartflanders.given import as_published, load_sources, lookups_of, read_payload, wrong
 from vocab.model import Model, load_model, model_names
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
