@@ -9,6 +9,7 @@ from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.mqtt import MqttOptions
 
 
 def _http_poll(source: str, options: HttpPollOptions) -> Connector:
@@ -18,10 +19,17 @@ def _http_poll(source: str, options: HttpPollOptions) -> Connector:
     return HttpPoll(source, options)
 
 
+def _mqtt(source: str, options: MqttOptions) -> Connector:
+    from ingest.connectors.mqtt import Mqtt  # noqa: PLC0415 - as above
+
+    return Mqtt(source, options)
+
+
 # A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
+    MqttOptions: _mqtt,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ingest.transports.files import FILES
 from ingest.transports.http_poll import HTTP_POLL
+from ingest.transports.mqtt import MQTT
 from ingest.transports.transport import Options, Transport
 
 # A new transport is its module here, its connector with a line in ingest/connectors/table.py, and one line below.
@@ -14,6 +15,7 @@ TRANSPORTS: Mapping[str, Transport] = {
     for transport in (
         HTTP_POLL,
         FILES,
+        MQTT,
     )
 }
 

@@ -16,6 +16,7 @@ from ingest.connectors import open_connector
 from ingest.transports.files import FilesOptions
 from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
+from tests.support.publishers import broker_of
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"
 
@@ -72,11 +73,18 @@ class FilesPublisher:
         return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json"))
 
 
-@pytest.fixture(params=["http_poll", "files"])
+@pytest.fixture(params=["http_poll", "files", "mqtt"])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """Run the publisher of one transport; a new transport is one new parameter."""
     if request.param == "files":
         yield FilesPublisher(tmp_path)
+        return
+    if request.param == "mqtt":
+        with broker_of(tmp_path) as told:
+            async with told.connector() as connector:
+                # From here on the broker keeps what comes for us.
+                await connector.poll(b"")
+            yield told
         return
     publisher = HttpPublisher()
     application = web.Application()
