@@ -14,7 +14,7 @@ from ingest.conversions import stamp
 from ingest.decoders.items import Wanted
 from ingest.generating import generate
 from ingest.identity import entity_iri
-from ingest.paths import dig, parse_path
+from ingest.paths import MESSAGE, dig, parse_path
 from ingest.source import Gone, Source, bindings_of, check_source
 from streams.identity import member_id
 from streams.record import Member, Point
@@ -61,7 +61,7 @@ class Mapper:
     member: Callable[..., Member]
     key: Callable[[Any, Mapping[str, Any], Tables, datetime], str]
     locate: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime]]
-    gone: Callable[[Any], bool] | None
+    gone: Callable[[Any, Mapping[str, Any]], bool] | None
     remains: Mapping[str, Any]
 
     def deletion(self, key: str, observed_at: datetime, *, received: datetime) -> Member:
@@ -113,13 +113,13 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
     )
 
 
-def _gone(gone: Gone | None) -> Callable[[Any], bool] | None:
+def _gone(gone: Gone | None) -> Callable[[Any, Mapping[str, Any]], bool] | None:
     if gone is None:
         return None
-    steps, values = parse_path(gone.path).steps, frozenset(gone.values)
+    path, values = parse_path(gone.path), frozenset(gone.values)
 
-    def is_gone(item: Any) -> bool:
-        found = dig(item, steps)
+    def is_gone(item: Any, root: Mapping[str, Any]) -> bool:
+        found = dig(root if path.root else item, path.steps)
         return (str(found).lower() if isinstance(found, bool) else str(found)) in values
 
     return is_gone
@@ -134,4 +134,4 @@ def _root_names(source: Source) -> frozenset[str]:
     paths = [path for binding in bindings_of(source) for path in (*binding.paths, *(binding.split or ()))]
     paths += [path for binding in bindings_of(source) for side in (binding.place or ()) for path in side]
     paths += [parse_path(lookup.by) for lookup in source.lookups.values()]
-    return frozenset(str(path.steps[0]) for path in paths if path.root)
+    return frozenset(str(path.steps[0]) for path in paths if path.root) - {MESSAGE}

@@ -4,6 +4,8 @@ name            the key, XML child or, quoted with @, XML attribute
     a.b[0].c        nested; `[0]` also accepts a single value, because XML cannot tell one from many
     a[*]            every element of a list (in `each`)
     $.a             from the root of the document instead of the item
+    $message.a      from what came with the document: topic, key, properties
+    $               in `each`, the document itself: one item
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ import orjson
 Step = str | int
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\*)\]")
+
+
+# The key of a document's root under which bindings find what came with it.
+MESSAGE = "$message"
+# `each` of documents that are one item; of one that is a plain value, that is its `value`.
+WHOLE = "$"
 
 
 class PathError(ValueError):
@@ -60,8 +68,8 @@ def parse_path(text: str) -> Path:
         PathError: it is empty, malformed, or holds `[*]`.
 
     """
-    root = text.startswith("$.")
-    steps = tuple(_steps(text[2:] if root else text))
+    root = text.startswith(("$.", f"{MESSAGE}."))
+    steps = tuple(_steps(text.removeprefix("$.")))
     if not steps:
         raise PathError("a path cannot be empty")
     if "[*]" in text:
@@ -70,12 +78,14 @@ def parse_path(text: str) -> Path:
 
 
 def parse_each(text: str) -> Each:
-    """Read the path of a list of items: exactly one `[*]`, keys before and after it.
+    """Read the path of a list of items: exactly one `[*]`, keys before and after it; or `WHOLE`.
 
     Raises:
         PathError: it has none or several `[*]`, or an index.
 
     """
+    if text == WHOLE:
+        return Each(text=text, before=(), after=())
     steps = list(_steps(text.removeprefix("$.").removeprefix("$")))
     if steps.count("*") != 1 or not text.count("[*]") == 1:
         raise PathError(f"{text!r} must hold [*] once, at the list: for example results[*]")

@@ -287,6 +287,11 @@ def rejected_topic(source: str) -> str:
     return f"rejected.{source}"
 
 
+def trouble_topic(source: str) -> str:
+    """Name the topic whose last entry says what is wrong with a source, or that nothing is."""
+    return f"trouble.{source}"
+
+
 def state_topic(source: str) -> str:
     """Name the topic whose last entry is the normaliser's checkpoint: memory and raw offset, saved as one."""
     return f"state.{source}"

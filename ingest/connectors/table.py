@@ -9,6 +9,7 @@ from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.kafka import KafkaSourceOptions
 from ingest.transports.mqtt import MqttOptions
 
 
@@ -25,11 +26,18 @@ def _mqtt(source: str, options: MqttOptions) -> Connector:
     return Mqtt(source, options)
 
 
+def _kafka(source: str, options: KafkaSourceOptions) -> Connector:
+    from ingest.connectors.kafka import Kafka  # noqa: PLC0415 - as above
+
+    return Kafka(source, options)
+
+
 # A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
     MqttOptions: _mqtt,
+    KafkaSourceOptions: _kafka,
 }
 
 

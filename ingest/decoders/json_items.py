@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ingest.decoders.items import Break, Item, Wanted
-from ingest.paths import Each, dig
+from ingest.paths import WHOLE, Each, dig
 from streams.record import Reason
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -46,6 +46,8 @@ def json_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
 
 
 def _list(document: Any, each: Each) -> Any:
+    if each.text == WHOLE:
+        return [document if type(document) is dict else {"value": document}]
     return dig(document, each.before) if each.before else document
 
 
@@ -54,13 +56,21 @@ def _items(document: Any, each: Each) -> Iterator[Item]:
     if type(found) is not list:
         return
     root: Mapping[str, Any] = document if type(document) is dict else {}
-    place = ".".join(("$", *each.before)) + "[*]" + "".join(f".{step}" for step in each.after)
+    if each.text == WHOLE:
+        root = found[0]
+    place = (
+        WHOLE
+        if each.text == WHOLE
+        else ".".join(("$", *each.before)) + "[*]" + "".join(f".{step}" for step in each.after)
+    )
     for index, value in enumerate(found):
         yield Item(dig(value, each.after) if each.after else value, root, place, index)
 
 
 def _repaired(text: str, position: int, each: Each) -> Any:
     """Close a document after its last whole item before `position`; None when there is no such item."""
+    if each.text == WHOLE:
+        return None
     inside = "{" * len(each.before) + "["
     stack, end = "", 0
     for token in _TOKEN.finditer(text, 0, position):
