@@ -6,12 +6,11 @@ import asyncio
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from ingest.transports.webhook import Signature, WebhookOptions
 from ingest.trouble import Troubles
@@ -41,7 +40,7 @@ class _Waiting(NamedTuple):
 
 
 class Inlet:
-    """Takes deliveries for sources with `webhook:`; an async context manager. Implements `streams.hooks.Hooks`.
+    """Takes deliveries for sources with `webhook:`; what `streams.hooks.Hooks` promises.
 
     The same delivery twice is fine: members are told apart by identity. Any number of processes may do this at once.
     """
@@ -53,21 +52,7 @@ class Inlet:
         self._waiting: list[_Waiting] = []
         self._count = dict.fromkeys(sources, 0)
         self._bytes = 0
-        self._some = asyncio.Event()
-        self._appending: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._appending = asyncio.create_task(self._append(), name="append deliveries")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._appending is not None:
-            self._appending.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._appending
-        _failed(self._waiting, _stopped())
+        self._turn = asyncio.Lock()
 
     async def admit(self, source: str, headers: Mapping[str, str]) -> Receipt | None:
         """Refuse a source that takes no deliveries, a wrong token, and more than can be taken now."""
@@ -104,7 +89,7 @@ class Inlet:
         )
         try:
             await self._safe(payload)
-        except Exception as error:  # noqa: BLE001 - see `_append`
+        except LogError as error:
             DELIVERIES.labels(source=source, outcome="failed").inc()
             _log.warning("delivery not kept", source=source, error=str(error))
             return Receipt(503, "the log does not take it now", "send it again in a moment", _LATER)
@@ -115,37 +100,38 @@ class Inlet:
 
     async def _safe(self, payload: Payload) -> None:
         """Return when a payload is in the log; those that wait at the same time share an append."""
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(payload, asyncio.get_running_loop().create_future())
         self._count[payload.source] += 1
         self._bytes += len(payload.body)
-        self._waiting.append(_Waiting(payload, told))
-        self._some.set()
+        self._waiting.append(waiting)
         try:
-            await told
+            async with self._turn:
+                # Whoever had the turn before may have taken this one along.
+                if not waiting.told.done():
+                    await self._append()
+            waiting.told.result()
         finally:
             self._count[payload.source] -= 1
             self._bytes -= len(payload.body)
 
     async def _append(self) -> None:
-        while True:
-            await self._some.wait()
-            self._some.clear()
-            batch, self._waiting = self._waiting, []
-            topics: dict[str, list[Record]] = {}
+        """Append all that waits, and tell each."""
+        batch, self._waiting = self._waiting, []
+        topics: dict[str, list[Record]] = {}
+        for each in batch:
+            topics.setdefault(raw_topic(each.payload.source), []).append(each.payload.to_record())
+        try:
+            await self._log.append_together(list(topics.items()))
+        except BaseException as error:
+            # Nobody knows whether it is safe, so all of them must send it again.
+            cut = LogError("the append was cut off", where="the inlet", fix="send it again", retriable=True)
             for each in batch:
-                topics.setdefault(raw_topic(each.payload.source), []).append(each.payload.to_record())
-            try:
-                await self._log.append_together(list(topics.items()))
-            except asyncio.CancelledError:
-                _failed(batch, _stopped())
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the senders must hear of it and send again
-                _failed(batch, error)
-                continue
-            for each in batch:
-                _counted(each.payload)
-                if not each.told.done():
-                    each.told.set_result(None)
+                each.told.set_exception(error if isinstance(error, LogError) else cut)
+                each.told.exception()
+            raise
+        for each in batch:
+            _counted(each.payload)
+            each.told.set_result(None)
 
     async def _refused(self, source: str, receipt: Receipt, *, kind: Trouble) -> Receipt:
         """Count and tell a refusal, and return it: what is refused is missing, and the operator must hear of it."""
@@ -156,17 +142,6 @@ class Inlet:
         with suppress(LogError):
             await self._troubles.tell(source, SourceError(what, where=source, fix=fix, kind=kind, retriable=True))
         return receipt
-
-
-def _failed(batch: Iterable[_Waiting], error: Exception) -> None:
-    """Tell senders that nobody knows whether what they sent is safe."""
-    for each in batch:
-        if not each.told.done():
-            each.told.set_exception(error)
-
-
-def _stopped() -> LogError:
-    return LogError("this process stops", where="the inlet", fix="send it again", retriable=True)
 
 
 def _unknown(options: WebhookOptions, headers: Mapping[str, str]) -> Receipt | None:

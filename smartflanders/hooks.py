@@ -27,5 +27,5 @@ async def open_hooks(plan: Plan, settings: Settings, dsn: str) -> AsyncIterator[
     # Imported where it is used: most platforms are asked by nobody.
     from ingest.inlet import Inlet  # noqa: PLC0415
 
-    async with open_log(settings, dsn, kept=kept_for(plan, settings)) as log, Inlet(sources, log) as inlet:
-        yield inlet
+    async with open_log(settings, dsn, kept=kept_for(plan, settings)) as log:
+        yield Inlet(sources, log)

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import ingest.connectors.mqtt_packets as packets
 from ingest.connector import Poll
-from ingest.connectors import mqtt_packets as packets
 from ingest.connectors.mqtt_packets import Connected, Ended, Login, Message, Parser, ProtocolError, Subscribed
 from ingest.transports.mqtt import MqttOptions
 from streams.errors import SourceError, Trouble

@@ -21,6 +21,8 @@ CUT = 500
 _HEAD = 128 * 1024
 
 _CONNECT, _CONNACK, _PUBLISH, _SUBSCRIBE, _SUBACK, _PINGRESP, _DISCONNECT = 0x10, 0x20, 0x30, 0x82, 0x90, 0xD0, 0xE0
+# Who only subscribes, with QoS 1 at most, is sent nothing else.
+_EXPECTED = frozenset((_CONNACK, _PUBLISH, _SUBACK, _PINGRESP, _DISCONNECT))
 _PUBACK = struct.Struct(">BBH")
 _LONGEST_LENGTH = 4
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -193,6 +195,8 @@ class Parser:
         at, end = 0, len(buffer)
         try:
             while at < end:
+                if buffer[at] & 0xF0 not in _EXPECTED:
+                    raise ProtocolError(f"a packet of type {buffer[at] >> 4} was not asked for")
                 start, length = _length(buffer, at + 1)
                 # What is too long to be kept is read by its head, and the rest of it passed over.
                 needed = length if length <= self._limit + _HEAD else _HEAD
@@ -222,9 +226,7 @@ class Parser:
             return Subscribed(tuple(buffer[at:end]))
         if kind == _DISCONNECT:
             return Ended(buffer[start] if length else 0)
-        if kind == _PINGRESP:
-            return Pong()
-        raise ProtocolError(f"a packet of type {kind >> 4} was not asked for")
+        return Pong()
 
     def _message(self, first: int, buffer: bytes, span: tuple[int, int], length: int) -> Message:
         start, end = span
@@ -241,8 +243,10 @@ class Parser:
                 properties, at = self._properties(buffer, at)
             else:
                 at += 1
+        if at > end:
+            raise ProtocolError("a message ends before its body begins")
         whole = start + length - at
-        body = buffer[at:end] if whole <= self._limit else buffer[at : at + CUT]
+        body = buffer[at:end] if whole <= self._limit else buffer[at : min(at + CUT, end)]
         return Message(topic, body, number, bool(first & 0x08), bool(first & 0x01), properties, whole)
 
     def _properties(self, buffer: bytes, at: int) -> tuple[Mapping[str, Any], int]:
