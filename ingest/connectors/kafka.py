@@ -21,12 +21,13 @@ from streams.record import Payload, format_time
 
 _AT_ONCE = timedelta(0)
 _MOMENT = timedelta(milliseconds=1)
-# How long a poll waits for a record: who stops us waits as long.
-_LOOK = timedelta(milliseconds=500)
+# How long a poll waits for a record: who stops us waits as long, and a question to the cluster at a place that was left
+# takes half of it.
+_LOOK = timedelta(seconds=1)
 # A record is not alone for long where many come: those of so many seconds share an append.
 _GATHER = 0.03
 _MOST = 2000
-_PATIENCE = timedelta(seconds=15)
+_PATIENCE = timedelta(seconds=8)
 
 
 class Kafka:
@@ -53,7 +54,7 @@ class Kafka:
         await self._close()
 
     async def poll(self, cursor: bytes) -> Poll:
-        """Return the records after the cursor that there are, one payload each; waits for half a second at most.
+        """Return the records after the cursor that there are, one payload each; waits for a second at most.
 
         Raises:
             SourceError: the cluster does not answer, or refuses us.

@@ -16,7 +16,7 @@ from ingest.connectors import open_connector
 from ingest.transports.files import FilesOptions
 from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
-from tests.support.publishers import broker_of
+from tests.support.publishers import KafkaPublisher, broker_of
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"
 
@@ -73,11 +73,14 @@ class FilesPublisher:
         return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json"))
 
 
-@pytest.fixture(params=["http_poll", "files", "mqtt"])
+@pytest.fixture(params=["http_poll", "files", "mqtt", "kafka"])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """Run the publisher of one transport; a new transport is one new parameter."""
     if request.param == "files":
         yield FilesPublisher(tmp_path)
+        return
+    if request.param == "kafka":
+        yield KafkaPublisher(request.getfixturevalue("kafka").servers)
         return
     if request.param == "mqtt":
         with broker_of(tmp_path) as told:

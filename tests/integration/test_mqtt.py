@@ -183,11 +183,11 @@ def certified(folder: Path) -> tuple[Path, Path, Path]:
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificates")
     ca, ca_key, key, certificate = (folder / name for name in ("ca.pem", "ca.key", "own.key", "own.pem"))
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    own = ["-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign", "-keyout", ca_key, "-out", ca]
-    subprocess.run([*made, *own], check=True, capture_output=True)
-    signed = ["-CA", ca, "-CAkey", ca_key, "-subj", "/CN=gent", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*made, *signed, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2"
+    own = f"-subj /CN=authority -addext keyUsage=critical,keyCertSign -keyout {ca_key} -out {ca}"
+    signed = f"-CA {ca} -CAkey {ca_key} -subj /CN=gent -addext subjectAltName=IP:127.0.0.1"
+    for command in (f"{make} {own}", f"{make} {signed} -keyout {key} -out {certificate}"):
+        subprocess.run(command.split(), check=True, capture_output=True)
     return ca, certificate, key
 
 
