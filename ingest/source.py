@@ -211,7 +211,12 @@ def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> Option
         return FilesOptions(folder=Path(), pattern="")
     node = root.get(given[0])
     assert node is not None
-    return TRANSPORTS[given[0]].read(node, faults, environ)
+    options = TRANSPORTS[given[0]].read(node, faults, environ)
+    absent = (root.get("publish") or root).get("absent")
+    if absent is not None and not TRANSPORTS[given[0]].whole(options):
+        what = "`absent` does not fit: each payload of this source is only a part of what there is"
+        faults.add(absent.line, what, "remove it; `deleted` works with parts too")
+    return options
 
 
 def _expect(node: Node | None, faults: Faults) -> timedelta | None:

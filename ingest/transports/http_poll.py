@@ -1,71 +1,92 @@
-"""`http_poll:` in a source file: which address is asked, how often, and with what."""
+"""`http_poll:` in a source file: which address is asked, how often, with what, and how its pages lead on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 
-from ingest.schema_parts import object_of
-from ingest.transports.options import (
-    EVERY,
-    HEADERS,
-    LARGEST,
-    MAX_BYTES,
-    MEDIA_TYPE,
-    TIMEOUT,
-    URL,
-    every_of,
-    headers_of,
-    limits_of,
-    url_of,
-)
+from ingest.paths import PathError, parse_path
+from ingest.schema_parts import TEXT, Schema, object_of, told
+from ingest.transports.access import ACCESS, Access, access_of
+from ingest.transports.pages import PAGES, Pages, pages_of
+from ingest.transports.post import POST, Post, post_of
 from ingest.transports.transport import Transport
-from streams.yaml_lines import Faults, Node, check_keys, duration_of
+from ingest.transports.window import WINDOW, Window, window_of
+from streams.yaml_lines import Faults, Node, check_keys, text_of
 
+_ERROR_WHEN: Schema = told(
+    object_of(
+        {
+            "path": told(TEXT, "The path of what tells an error from data."),
+            "equals": told({"type": ["string", "number", "boolean"]}, "Its value in an error; any value when absent."),
+            "message": told(TEXT, "The path of the publisher's explanation."),
+        },
+        required=("path",),
+    ),
+    "How an error looks that comes with status 200 as JSON; it is then an error of the source, not a payload.",
+)
 _SCHEMA = object_of(
-    {
-        "url": URL,
-        "every": EVERY,
-        "headers": HEADERS,
-        "timeout": TIMEOUT,
-        "max_bytes": LARGEST,
-        "media_type": MEDIA_TYPE,
-    },
-    required=("url", "every"),
+    {**ACCESS, "post": POST, "window": WINDOW, "pages": PAGES, "error_when": _ERROR_WHEN}, required=("url", "every")
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpPollOptions:
-    """Ask `url` every `every`; give up after `timeout`, refuse more than `max_bytes`.
+class ErrorWhen:
+    """An answer with status 200 is an error when the value at `path` is `equals`, or is there at all when that is None."""
 
-    `max_bytes` counts the decompressed body. `media_type` overrides what the publisher says.
-    """
+    path: str
+    equals: str | None = None
+    message: str = ""
 
-    url: str
-    every: timedelta
-    headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: timedelta = timedelta(seconds=30)
-    max_bytes: int = MAX_BYTES
-    media_type: str | None = None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpPollOptions(Access):
+    """Ask an address again and again: with GET or `post`, for a `window` of time, in `pages`."""
+
+    post: Post | None = None
+    window: Window | None = None
+    pages: Pages | None = None
+    error_when: ErrorWhen | None = None
 
 
 def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPollOptions:
     check_keys(node, _SCHEMA["properties"], faults, where="http_poll")
-    max_bytes, media_type = limits_of(node, faults)
-    return HttpPollOptions(
-        url=url_of(node, faults),
-        every=every_of(node, faults),
-        headers=headers_of(node.get("headers"), faults, environ),
-        timeout=duration_of(node.get("timeout"), faults, timedelta(seconds=30)),
-        max_bytes=max_bytes,
-        media_type=media_type,
+    options = HttpPollOptions(
+        **access_of(node, faults, environ),
+        post=post_of(node.get("post"), faults, environ),
+        window=window_of(node.get("window"), faults),
+        pages=pages_of(node.get("pages"), faults),
+        error_when=_error_when(node.get("error_when"), faults),
     )
+    asks_since = "{since}" in options.url or (options.post is not None and "{since}" in str(options.post.value))
+    if asks_since and options.window is None:
+        faults.add(node.line, "{since} without a window", "add window: { first: 1h }")
+    if options.window is not None and not asks_since:
+        faults.add(node.line, "a window, and {since} nowhere", "write {since} in url or post, where the feed wants it")
+    return options
+
+
+def _error_when(node: Node | None, faults: Faults) -> ErrorWhen | None:
+    if node is None or not check_keys(node, ("path", "equals", "message"), faults, where="error_when"):
+        return None
+    path = text_of(node.get("path"), faults, where="path", line=node.line, required=True)
+    equals = node.get("equals")
+    message = text_of(node.get("message"), faults, where="message", line=node.line)
+    for text in filter(None, (path, message)):
+        try:
+            parse_path(text)
+        except PathError as error:
+            faults.add(node.line, str(error), "write error_when: { path: type, equals: error, message: message }")
+    return ErrorWhen(path=path, equals=None if equals is None else equals.text, message=message)
+
+
+def _whole(options: HttpPollOptions) -> bool:
+    return options.pages is None and options.window is None
 
 
 HTTP_POLL = Transport(
     name="http_poll",
+    whole=_whole,
     meaning="A transport: ask a web address again and again. Exactly one transport per file.",
     read=_read,
     schema=_SCHEMA,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from urllib.parse import urlsplit
+from functools import partial
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from ingest.schema_parts import COUNT, DURATION, TEXT, Schema, told
-from ingest.transports.secrets import filled, names_secret
+from ingest.transports.secrets import demand_outside, filled, names_secret
 from streams.yaml_lines import Faults, Node, duration_of, text_of
 
 _SHORTEST = timedelta(seconds=1)
 MAX_BYTES = 64 * 1024 * 1024
 
-URL: Schema = told({"type": "string", "pattern": "^https?://"}, "The address, http or https, without a password.")
+URL: Schema = told(
+    {"type": "string", "pattern": "^https?://"},
+    "The address, http or https, without a password; `${NAME}` and `${file:/path}` work in it.",
+)
 HEADERS: Schema = told(
     {"type": "object", "additionalProperties": TEXT},
     "Headers to send; `${NAME}` is taken from the environment, `${file:/path}` from a file, and secrets must be.",
@@ -47,14 +51,33 @@ def every_of(node: Node, faults: Faults) -> timedelta:
     return found
 
 
-def url_of(node: Node, faults: Faults, *, key: str = "url", schemes: tuple[str, ...] = ("http", "https")) -> str:
-    """Read an address of one of these schemes that holds no password."""
-    url = text_of(node.get(key), faults, where=key, line=node.line, required=True)
-    parts = urlsplit(url)
-    if url and (parts.scheme not in schemes or not parts.netloc):
-        faults.add(node.line, f"{url!r} is no web address", f"write {key}: {schemes[-1]}://…")
+def url_of(
+    node: Node,
+    faults: Faults,
+    environ: Mapping[str, str],
+    *,
+    key: str = "url",
+    schemes: tuple[str, ...] = ("http", "https"),
+) -> str:
+    """Read an address of one of these schemes; secrets in its query come from outside the file."""
+    written = text_of(node.get(key), faults, where=key, line=node.line, required=True)
+    value = node.get(key)
+    if value is None or not written:
+        return written
+    url = filled(value, faults, environ, put=partial(quote, safe=""))
+    try:
+        for name, text in parse_qsl(urlsplit(written).query):
+            if names_secret(name) and "${" not in text:
+                faults.add(value.line, f"{name} in the address is a secret", f"write …{name}=${{MY_TOKEN}}")
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError as error:
+        faults.add(value.line, f"{written!r} is no web address: {error}", f"write {key}: {schemes[-1]}://…")
+        return url
+    if parts.scheme not in schemes or not parts.hostname:
+        faults.add(value.line, f"{written!r} is no web address", f"write {key}: {schemes[-1]}://…")
     if parts.password:
-        faults.add(node.line, "the address holds a password", "put it in a header as ${MY_TOKEN}")
+        faults.add(value.line, "the address holds a password", "put it in a header as ${MY_TOKEN}")
     return url
 
 
@@ -66,7 +89,9 @@ def headers_of(node: Node | None, faults: Faults, environ: Mapping[str, str]) ->
     if not node.is_mapping:
         faults.add(node.line, f"headers must be a mapping, not {node.described}", "write headers: { Accept: text/xml }")
     for name, value in node.items():
-        headers[name] = filled(value, faults, environ, name=name, secret=names_secret(name))
+        if names_secret(name):
+            demand_outside(value, faults, name=name)
+        headers[name] = filled(value, faults, environ)
     return headers
 
 

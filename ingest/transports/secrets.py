@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from streams.yaml_lines import Faults, Node
 
 _PLACE = re.compile(r"\$\{(file:[^}]+|[A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_SECRET = re.compile(r"authorization|cookie|token|secret|password|api[-_]?key|subscription[-_]?key", re.IGNORECASE)
 # A token is a line or two; what is longer is some other file.
 _MAX_BYTES = 64 * 1024
 
@@ -19,25 +19,28 @@ def names_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
-def filled(node: Node, faults: Faults, environ: Mapping[str, str], *, name: str, secret: bool) -> str:
-    """Return a text with what stands outside the file put in; fault a place that is not there.
-
-    With `secret`, a text without any such place is faulted too. A file's line breaks at its end are no part of it: that
-    is how `echo` and mounted secrets write them.
-    """
-    if secret and not _PLACE.search(node.text):
+def demand_outside(node: Node, faults: Faults, *, name: str) -> None:
+    """Fault a secret that stands in the file itself."""
+    if not _PLACE.search(node.text):
         fix = f"put it in the environment or a file: {name}: ${{MY_TOKEN}} or ${{file:/run/secrets/token}}"
         faults.add(node.line, f"{name} holds a secret", fix)
 
-    def put(found: re.Match[str]) -> str:
+
+def filled(node: Node, faults: Faults, environ: Mapping[str, str], *, put: Callable[[str], str] = str) -> str:
+    """Return a text with what stands outside the file put in, written by `put`; fault a place that is not there.
+
+    A file's line breaks at its end are no part of it: that is how `echo` and mounted secrets write them.
+    """
+
+    def outside(found: re.Match[str]) -> str:
         place = found.group(1)
         if place.startswith("file:"):
-            return _read(place.removeprefix("file:"), node, faults)
+            return put(_read(place.removeprefix("file:"), node, faults))
         if place not in environ:
             faults.add(node.line, f"{place} is not set", f"set {place} in the environment of the platform")
-        return environ.get(place, "")
+        return put(environ.get(place, ""))
 
-    return _PLACE.sub(put, node.text)
+    return _PLACE.sub(outside, node.text)
 
 
 def _read(name: str, node: Node, faults: Faults) -> str:

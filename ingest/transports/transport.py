@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from ingest.schema_parts import Schema
 from streams.yaml_lines import Faults, Node
@@ -24,17 +24,23 @@ class Options(Protocol):
 Read = Callable[[Node, Faults, Mapping[str, str]], Options]
 
 
+def _never(_options: Options) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
     """One key of a source file: what it means, how it is read into options, and the JSON Schema of what is below it.
 
-    Every property of `schema` carries its description: editors show it, and the reference lists it.
+    Every property of `schema` carries its description: editors show it, and the reference lists it. `whole` says of
+    options whether each payload lists everything there is, so that what one lacks is gone (`publish: absent`).
     """
 
     name: str
     meaning: str
     read: Read
     schema: Schema
+    whole: Callable[[Any], bool] = _never
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Yield each key below the transport, dotted, with what it means; a `KeyError` names one that says nothing."""

@@ -70,7 +70,7 @@ class FilesPublisher:
 
     def connector(self) -> Connector:
         """Read this folder."""
-        return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json"))
+        return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json", settle=timedelta(0)))
 
 
 @pytest.fixture(params=["http_poll", "files", "mqtt", "kafka"])

@@ -149,7 +149,7 @@ async def test_a_publisher_that_asks_for_patience_is_left_alone(database_url: st
 
 async def test_files_are_collected_once_across_restarts(database_url: str, tmp_path: Path) -> None:
     """Every file becomes one payload, over two runs, and one that appears in between is found."""
-    options = FilesOptions(folder=tmp_path, pattern="*.json", every=timedelta(milliseconds=20))
+    options = FilesOptions(folder=tmp_path, pattern="*.json", every=timedelta(milliseconds=20), settle=timedelta(0))
     async with PostgresLog(database_url) as log:
         for number in range(3):
             (tmp_path / f"{number}.json").write_bytes(b"%d" % number)

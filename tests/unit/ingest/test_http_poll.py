@@ -14,7 +14,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from ingest.connectors.http_poll import ClosedDoorError, HttpPoll
+from ingest.connectors.http_poll import HttpPoll
+from ingest.connectors.request import ClosedDoorError
 from ingest.transports.http_poll import HttpPollOptions
 from streams.errors import SourceError
 
