@@ -8,6 +8,7 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -21,15 +22,22 @@ from streams.logs import logger
 from streams.metrics import COLLECTED_BYTES, COLLECTED_PAYLOADS, DELIVERIES, LAST_COLLECTED
 from streams.record import Payload, Record, raw_topic
 
-# Deliveries that may wait for the log at once: of one source, and of all together, also in bytes. An append takes
-# milliseconds, and all that wait share one.
-MOST_OF_ONE = 256
-MOST = 1024
-MOST_BYTES = 64 * 2**20
 _SOON, _LATER = 1, 5
 _TAKEN = Receipt(202)
 
 _log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Deliveries that may wait for the log at once: `of_one` source, of all `together`, and how many bytes they have.
+
+    An append takes milliseconds, and all that wait share one.
+    """
+
+    of_one: int = 256
+    together: int = 1024
+    size: int = 64 * 2**20
 
 
 class _Waiting(NamedTuple):
@@ -45,8 +53,9 @@ class Inlet:
     The same delivery twice is fine: members are told apart by identity. Any number of processes may do this at once.
     """
 
-    def __init__(self, sources: Mapping[str, WebhookOptions], log: Log) -> None:
+    def __init__(self, sources: Mapping[str, WebhookOptions], log: Log, *, bounds: Bounds | None = None) -> None:
         self._sources = sources
+        self._bounds = bounds or Bounds()
         self._log = log
         self._troubles = Troubles(log)
         self._waiting: list[_Waiting] = []
@@ -62,10 +71,10 @@ class Inlet:
         refusal = _unknown(options, headers)
         if refusal is not None:
             return await self._refused(source, refusal, kind=Trouble.REFUSED)
-        if self._count[source] >= MOST_OF_ONE:
+        if self._count[source] >= self._bounds.of_one:
             what = f"{self._count[source]} deliveries of {source} wait"
             return await self._refused(source, Receipt(429, what, "send them later", _SOON), kind=Trouble.BUSY)
-        if sum(self._count.values()) >= MOST or self._bytes >= MOST_BYTES:
+        if sum(self._count.values()) >= self._bounds.together or self._bytes >= self._bounds.size:
             receipt = Receipt(503, "too many deliveries wait", "send it again in a moment", _SOON)
             return await self._refused(source, receipt, kind=Trouble.BUSY)
         return None

@@ -23,7 +23,7 @@ def read(payload: Payload, wanted: Wanted) -> Iterator[Item | Break]:
     Kafka) is one item without values.
     """
     if not payload.message:
-        return decode(payload.body, payload.media_type, wanted)
+        return decode(payload.body, payload.media_type, wanted, received=payload.received_at)
     return _around(payload, wanted)
 
 
@@ -39,7 +39,7 @@ def _around(payload: Payload, wanted: Wanted) -> Iterator[Item | Break]:
         yield Item({}, {MESSAGE: message}, WHOLE, 0)
         return
     root: Mapping[str, Any] | None = None
-    for found in decode(payload.body, payload.media_type, wanted):
+    for found in decode(payload.body, payload.media_type, wanted, received=payload.received_at):
         if isinstance(found, Item):
             if found.root is not root:
                 root = found.root

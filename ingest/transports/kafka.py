@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ingest.schema_parts import DURATION, TEXT, object_of, one_or_more, told
-from ingest.transports.secrets import filled
+from ingest.transports.login import PASSWORD, USER, login_of, pem_of
 from ingest.transports.transport import Transport
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, suggest, text_of
 
@@ -22,8 +22,8 @@ _SCHEMA = object_of(
         "servers": told(one_or_more(TEXT), "Some brokers of the cluster: host:9092, one or a list."),
         "topic": told(TEXT, "The topic; all of its partitions are read."),
         "start": told({"enum": list(STARTS)}, "Where the first run begins: at the beginning (default) or at the end."),
-        "user": told(TEXT, "The user to log in as (SASL); `${NAME}` is taken from the environment."),
-        "password": told(TEXT, "Its password, from the environment or a file."),
+        "user": USER,
+        "password": PASSWORD,
         "mechanism": told({"enum": list(MECHANISMS)}, "How the password is proven (SCRAM-SHA-512)."),
         "tls": told({"type": "boolean"}, "Whether to encrypt and to check the brokers' certificates (false)."),
         "ca": told(TEXT, "With tls: the authorities (PEM file) that signed them; those of the system without it."),
@@ -52,8 +52,8 @@ class KafkaSourceOptions:
 
 def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> KafkaSourceOptions:
     check_keys(node, _SCHEMA["properties"], faults, where="kafka")
-    user, password = node.get("user"), node.get("password")
-    if (user is None) != (password is None):
+    user, password = login_of(node, faults, environ)
+    if user and not password:
         faults.add(node.line, "user and password belong together", "give both, or neither")
     tls = node.get("tls")
     if tls is not None and not isinstance(tls.value, bool):
@@ -65,11 +65,11 @@ def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> KafkaSource
         servers=_servers(node, faults),
         topic=topic,
         start=_word(node.get("start"), "start", STARTS, faults),
-        user=filled(user, faults, environ, name="user", secret=False) if user else "",
-        password=filled(password, faults, environ, name="password", secret=True) if password else "",
+        user=user,
+        password=password,
         mechanism=_word(node.get("mechanism"), "mechanism", MECHANISMS, faults),
         tls=tls is not None and tls.value is True,
-        ca=_authorities(node.get("ca"), faults, tls=tls is not None and tls.value is True),
+        ca=pem_of(node, "ca", faults, tls=tls is not None and tls.value is True),
         every=duration_of(node.get("every"), faults, timedelta(minutes=15)),
         media_type=text_of(node.get("media_type"), faults, where="media_type", line=node.line) or None,
     )
@@ -91,17 +91,6 @@ def _word(node: Node | None, key: str, words: tuple[str, ...], faults: Faults) -
         faults.add(node.line, f"{key} {node.described} is unknown", suggest(node.text, words))
         return words[0]
     return words[0] if node is None else node.text
-
-
-def _authorities(node: Node | None, faults: Faults, *, tls: bool) -> Path | None:
-    if node is None:
-        return None
-    path = Path(text_of(node, faults, where="ca", line=node.line))
-    if not path.is_file():
-        faults.add(node.line, f"ca: there is no file {path}", "name a PEM file that the platform may read")
-    if not tls:
-        faults.add(node.line, "ca without TLS", "add tls: true")
-    return path
 
 
 KAFKA = Transport(

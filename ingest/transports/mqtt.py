@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingest.schema_parts import DURATION, TEXT, object_of, one_or_more, told
+from ingest.transports.login import PASSWORD, USER, login_of, pem_of
 from ingest.transports.options import LARGEST, limits_of
-from ingest.transports.secrets import filled
 from ingest.transports.transport import Transport
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, suggest, text_of
 
@@ -25,8 +25,8 @@ _SCHEMA = object_of(
             one_or_more(TEXT), "Topic filters, with + and #; `$share/group/filter` shares them with other clients."
         ),
         "version": told({"enum": [5, "5", "3.1.1"]}, "The version of MQTT: 5 (default) or 3.1.1."),
-        "user": told(TEXT, "The user to log in as; `${NAME}` is taken from the environment."),
-        "password": told(TEXT, "Its password, from the environment or a file."),
+        "user": USER,
+        "password": PASSWORD,
         "ca": told(TEXT, "With mqtts: the authorities (PEM file) that signed the broker's certificate."),
         "certificate": told(TEXT, "With mqtts: our own certificate (PEM file), where the broker asks for one."),
         "key": told(TEXT, "The key of `certificate` (PEM file)."),
@@ -74,21 +74,19 @@ def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> MqttOptions
     check_keys(node, _SCHEMA["properties"], faults, where="mqtt")
     host, port, tls = _place(node, faults)
     max_bytes, media_type = limits_of(node, faults)
-    user, password = node.get("user"), node.get("password")
-    certificate, key = _file(node, "certificate", faults, tls=tls), _file(node, "key", faults, tls=tls)
+    user, password = login_of(node, faults, environ)
+    certificate, key = (pem_of(node, name, faults, tls=tls) for name in ("certificate", "key"))
     if (certificate is None) != (key is None):
         faults.add(node.line, "certificate and key belong together", "give both, or neither")
-    if password is not None and user is None:
-        faults.add(password.line, "a password without a user", "add user: …")
     return MqttOptions(
         host=host,
         port=port,
         tls=tls,
         topics=_topics(node, faults),
         version=_version(node.get("version"), faults),
-        user=filled(user, faults, environ, name="user", secret=False) if user else "",
-        password=filled(password, faults, environ, name="password", secret=True) if password else "",
-        ca=_file(node, "ca", faults, tls=tls),
+        user=user,
+        password=password,
+        ca=pem_of(node, "ca", faults, tls=tls),
         certificate=certificate,
         key=key,
         client_id=text_of(node.get("client_id"), faults, where="client_id", line=node.line),
@@ -156,18 +154,6 @@ def _qos(node: Node | None, faults: Faults) -> int:
         )
         return 1
     return 1 if node is None else int(node.text)
-
-
-def _file(node: Node, key: str, faults: Faults, *, tls: bool) -> Path | None:
-    given = node.get(key)
-    if given is None:
-        return None
-    path = Path(text_of(given, faults, where=key, line=given.line))
-    if not path.is_file():
-        faults.add(given.line, f"{key}: there is no file {path}", "name a PEM file that the platform may read")
-    if not tls:
-        faults.add(given.line, f"{key} without TLS", "write url: mqtts://…")
-    return path
 
 
 MQTT = Transport(

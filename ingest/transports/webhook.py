@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ingest.schema_parts import DURATION, TEXT, object_of, one_or_more, told
+from ingest.transports.login import secret_of
 from ingest.transports.options import LARGEST, count_of
-from ingest.transports.secrets import filled
 from ingest.transports.transport import Transport
 from streams.yaml_lines import Faults, Node, check_keys, duration_of, suggest, text_of
 
@@ -102,7 +102,7 @@ def _signature(node: Node, faults: Faults, environ: Mapping[str, str]) -> Signat
 
 def _secret(node: Node, name: str, faults: Faults, environ: Mapping[str, str]) -> str:
     before = len(faults.problems)
-    found = filled(node, faults, environ, name=name, secret=True)
+    found = secret_of(node, faults, environ, name=name)
     if len(found) < _SHORTEST and len(faults.problems) == before:
         faults.add(node.line, f"the {name} is too short", f"use {_SHORTEST} random characters or more")
     return found

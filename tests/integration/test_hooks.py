@@ -14,8 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ingest import inlet
-from ingest.inlet import Inlet
+from ingest.inlet import Bounds, Inlet
 from ingest.transports.webhook import Signature, WebhookOptions
 from ingest.trouble import Told
 from ldes_server.postgres_store import PostgresStore
@@ -67,7 +66,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site_of(dsn: str, *, hooks: bool = True) -> AsyncIterator[Site]:
+async def site_of(dsn: str, *, hooks: bool = True, of_one: int = 256) -> AsyncIterator[Site]:
     """Run a web process without streams, whose hooks append to the log in that database."""
     stop, ready = asyncio.Event(), asyncio.Event()
     port = free_port()
@@ -75,7 +74,8 @@ async def site_of(dsn: str, *, hooks: bool = True) -> AsyncIterator[Site]:
         log = await stack.enter_async_context(PostgresLog(dsn))
         store = await stack.enter_async_context(PostgresStore(dsn))
         base = f"http://127.0.0.1:{port}"
-        address = Address(host="127.0.0.1", port=port, base_url=base, hooks=Inlet(SOURCES, log) if hooks else None)
+        taker = Inlet(SOURCES, log, bounds=Bounds(of_one=of_one))
+        address = Address(host="127.0.0.1", port=port, base_url=base, hooks=taker if hooks else None)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         group.create_task(serve((), store, address=address, stop=stop, ready=ready.set))
         await ready.wait()
@@ -187,9 +187,14 @@ async def test_garbage_is_kept_as_it_is(site: Site) -> None:
     assert [each.body for each in await site.kept("broker")] == [b"\x00<html>{{{"]
 
 
-async def test_a_storm_is_told_to_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_storm_is_told_to_come_back(database_url: str) -> None:
     """Of many at once some are told 429 with Retry-After; who comes back is taken; what had a 202 is kept, once each."""
-    monkeypatch.setattr(inlet, "MOST_OF_ONE", 4)
+    async with site_of(database_url, of_one=4) as site:
+        await storm(site)
+
+
+async def storm(site: Site) -> None:
+    """Send sixty at once, and each again until it is taken."""
     busy = DELIVERIES.labels(source="broker", outcome="busy")._value.get()
     taken: list[bytes] = []
     refused = 0
