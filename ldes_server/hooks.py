@@ -15,9 +15,8 @@ from streams.hooks import Hooks, Receipt
 def add_hooks(app: FastAPI) -> None:
     """Add the address; `app.state.hooks` takes what comes, None where nothing does."""
     app.state.hooks = None
-    app.add_api_route(
-        "/hooks/{source}", hook, methods=["POST"], summary="What publishers push", response_class=Response
-    )
+    summary = "By POST only: what publishers push, with a token or a signature; 202 once it is safe"
+    app.add_api_route("/hooks/{source}", hook, methods=["POST"], summary=summary, response_class=Response)
 
 
 async def hook(request: Request, source: str) -> Response:
