@@ -89,6 +89,8 @@ KEYS: Mapping[str, str] = {
     "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
     "box around what was measured is computed.",
     **{name: transport.meaning for name, transport in TRANSPORTS.items()},
+    "expect": "Optional. What the source promises: `expect: { every: 15m }` raises `sf_source_stale` when nothing new was "
+    "delivered for so long. Sources that speak first (mqtt, webhook, kafka) have `every` of their transport without it.",
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",
     "model": "The reference model: a page of [models](models.md).",
     "stream": "The stream that the members join. Several sources may feed one stream; they name the same model.",

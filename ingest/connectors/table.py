@@ -10,6 +10,8 @@ from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.kafka import KafkaSourceOptions
+from ingest.transports.mqtt import MqttOptions
 
 
 def _gbfs(source: str, options: GbfsOptions) -> Connector:
@@ -25,11 +27,25 @@ def _http_poll(source: str, options: HttpPollOptions) -> Connector:
     return HttpPoll(source, options)
 
 
+def _mqtt(source: str, options: MqttOptions) -> Connector:
+    from ingest.connectors.mqtt import Mqtt  # noqa: PLC0415 - as above
+
+    return Mqtt(source, options)
+
+
+def _kafka(source: str, options: KafkaSourceOptions) -> Connector:
+    from ingest.connectors.kafka import Kafka  # noqa: PLC0415 - as above
+
+    return Kafka(source, options)
+
+
 # A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
     GbfsOptions: _gbfs,
+    MqttOptions: _mqtt,
+    KafkaSourceOptions: _kafka,
 }
 
 

@@ -17,6 +17,7 @@ from ingest.transports.files import FilesOptions
 from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
+from tests.support.publishers import KafkaPublisher, broker_of
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"
 
@@ -89,11 +90,21 @@ class FilesPublisher:
         return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json", settle=timedelta(0)))
 
 
-@pytest.fixture(params=["http_poll", "files", "gbfs"])
+@pytest.fixture(params=["http_poll", "files", "gbfs", "mqtt", "kafka"])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """Run the publisher of one transport; a new transport is one new parameter."""
     if request.param == "files":
         yield FilesPublisher(tmp_path)
+        return
+    if request.param == "kafka":
+        yield KafkaPublisher(request.getfixturevalue("kafka").servers)
+        return
+    if request.param == "mqtt":
+        with broker_of(tmp_path) as told:
+            async with told.connector() as connector:
+                # From here on the broker keeps what comes for us.
+                await connector.poll(b"")
+            yield told
         return
     publisher = GbfsPublisher() if request.param == "gbfs" else HttpPublisher()
     application = web.Application()
