@@ -14,7 +14,10 @@ from ingest.paths import Each, Path, PathError, parse_each, parse_path
 from streams.settings import parse_duration
 from streams.yaml_lines import Faults, Node, check_keys, suggest
 
-EPOCHS = {"epoch_seconds": 1.0, "epoch_milliseconds": 1000.0}
+EPOCHS = {"epoch_seconds": 1.0, "epoch_milliseconds": 1000.0, "epoch_seconds_or_text": 1.0}
+AS = (*EPOCHS, "wkt")
+# `default: received` is the time at which the payload came.
+RECEIVED = "received"
 CRS = (31370, 3812)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 # `otherwise: absent` and a code mapped to `absent` mean: this counts as no value.
@@ -32,7 +35,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """One bound name. Exactly one of `paths`, `constant`, `split` and `place` says where the value comes from."""
+    """One bound name. Exactly one of `paths`, `constant`, `split`, `place`, `join` and `coordinates` has its origin."""
 
     name: str
     line: int
@@ -40,7 +43,14 @@ class Binding:
     constant: Any = None
     split: tuple[Path, Path] | None = None
     place: tuple[tuple[Path, ...], tuple[Path, ...]] | None = None
+    join: tuple[Path, ...] = ()
+    between: str = "-"
+    coordinates: tuple[Path, ...] = ()
+    order: str = ""
     crs: int | None = None
+    default: Any = None
+    wkt: bool = False
+    written: bool = False
     sentinels: tuple[Any, ...] = ()
     comma: bool = False
     zone: str = ""
@@ -57,12 +67,17 @@ class Binding:
     match: str = ""
 
     @property
+    def plain_paths(self) -> tuple[Path, ...]:
+        """List the paths, those of `place` apart."""
+        return (*self.paths, *(self.split or ()), *self.join, *self.coordinates)
+
+    @property
     def where(self) -> str:
         """Say where the value is read, for rejections."""
         if self.paths:
             return self.paths[0].text
-        if self.split:
-            return self.split[0].text
+        if found := self.split or self.join or self.coordinates:
+            return found[0].text
         return self.place[0][0].text if self.place else self.name
 
 
@@ -117,7 +132,7 @@ def _binding(name: str, node: Node, faults: Faults) -> Binding | None:
         faults.add(
             node.line,
             f"{name} has {'several origins' if given else 'no origin'}: {', '.join(given) or 'nothing'}",
-            "give exactly one of from, constant, date + time, longitude + latitude, x + y + crs",
+            "give exactly one of from, constant, join, date + time, longitude + latitude, x + y + crs, coordinates",
         )
         return None
     binding = _origin(Binding(name=name, line=node.line), node, faults)
@@ -148,7 +163,11 @@ def _origin(binding: Binding, node: Node, faults: Faults) -> Binding | None:
         return replace(binding, constant=constant.text if isinstance(constant.value, str) else constant.value)
     if source := node.get("from"):
         paths = _paths(source, faults)
-        return replace(binding, paths=paths) if paths else None
+        return _with_crs(replace(binding, paths=paths), node, faults) if paths else None
+    for key in ("join", "coordinates"):
+        if many := node.get(key):
+            paths = _paths(many, faults)
+            return _with_crs(replace(binding, **{key: paths}), node, faults) if paths else None  # type: ignore[arg-type]
     pairs = (("date", "time"), ("longitude", "latitude"), ("x", "y"))
     first, second = next(pair for pair in pairs if node.get(pair[0]) or node.get(pair[1]))
     left, right = node.get(first), node.get(second)
@@ -173,6 +192,24 @@ def _place(binding: Binding, node: Node, faults: Faults, *, projected: bool) -> 
         faults.add(node.line, "x and y need their coordinate system", "add crs: 31370 (Lambert 72) or crs: 3812")
         return None
     return replace(binding, crs=int(crs.text))
+
+
+def _with_crs(binding: Binding, node: Node, faults: Faults) -> Binding:
+    crs = node.get("crs")
+    if crs is None:
+        return binding
+    if crs.value not in CRS:
+        faults.add(crs.line, f"{crs.described} is no coordinate system that is known", "write crs: 31370 or crs: 3812")
+        return binding
+    return replace(binding, crs=int(crs.text))
+
+
+def _word_default(binding: Binding, node: Node, faults: Faults) -> Binding:
+    if isinstance(node.value, dict | list) or node.value is None:
+        faults.add(node.line, f"`default` must be a plain value, not {node.described}", "write default: 0")
+        return binding
+    # A date without quotes is one to YAML; publishers send texts.
+    return replace(binding, default=node.value if isinstance(node.value, bool | int | float) else node.text)
 
 
 def _word_not(binding: Binding, node: Node, faults: Faults) -> Binding:
@@ -219,9 +256,10 @@ def _word_when(binding: Binding, node: Node, faults: Faults) -> Binding:
 
 
 def _word_as(binding: Binding, node: Node, faults: Faults) -> Binding:
-    if node.text not in EPOCHS:
-        faults.add(node.line, f"`as: {node.text}` is unknown", suggest(node.text, EPOCHS))
-    return replace(binding, epoch=EPOCHS.get(node.text, 0.0))
+    if node.text not in AS:
+        faults.add(node.line, f"`as: {node.text}` is unknown", suggest(node.text, AS))
+    word = node.text
+    return replace(binding, epoch=EPOCHS.get(word, 0.0), written=word.endswith("_or_text"), wkt=word == "wkt")
 
 
 def _word_zone(binding: Binding, node: Node, faults: Faults) -> Binding:
@@ -265,10 +303,12 @@ def _choice(key: str, attribute: str, **values: Any) -> Callable[[Binding, Node,
     return word
 
 
-def _plain(attribute: str) -> Callable[[Binding, Node, Faults], Binding]:
+def _plain(attribute: str, *, spelled: str = "") -> Callable[[Binding, Node, Faults], Binding]:
+    key = spelled or attribute
+
     def word(binding: Binding, node: Node, faults: Faults) -> Binding:
         if isinstance(node.value, dict | list) or not node.text:
-            faults.add(node.line, f"`{attribute}` must be a text, not {node.described}", f"write {attribute}: …")
+            faults.add(node.line, f"`{key}` must be a text, not {node.described}", f"write {key}: …")
             return binding
         changed: dict[str, Any] = {attribute: node.text}
         return replace(binding, **changed)
@@ -284,6 +324,8 @@ def _no_word(binding: Binding, _node: Node, _faults: Faults) -> Binding:
 _ORIGINS = {
     "from": "from",
     "constant": "constant",
+    "join": "join",
+    "coordinates": "coordinates",
     "date": "split",
     "time": "split",
     "longitude": "place",
@@ -294,6 +336,9 @@ _ORIGINS = {
 # How it is converted: key → what it does to the binding.
 _WORDS: dict[str, Callable[[Binding, Node, Faults], Binding]] = {
     "crs": _no_word,
+    "with": _plain("between", spelled="with"),
+    "order": _choice("order", "order", lon_lat="lon_lat", lat_lon="lat_lon"),
+    "default": _word_default,
     "not": _word_not,
     "decimal": _choice("decimal", "comma", comma=True, point=False),
     "zone": _word_zone,

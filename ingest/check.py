@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
+from ingest.checks import check_default, check_places
 from ingest.conversions import Refused, Spot, known_units, unit_factor
 from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
@@ -23,6 +24,10 @@ _WORDS: Mapping[str, tuple[Kind, ...]] = {
     "entity_of": (Kind.IRI,),
     "language": (Kind.TEXT,),
     "place": (Kind.POINT,),
+    "coordinates": (Kind.POINT,),
+    "join": (Kind.STRING, Kind.IRI, Kind.CODE),
+    "wkt": (Kind.STRING,),
+    "order": (Kind.POINT, Kind.STRING),
     "unit": _NUMBERS,
 }
 _SPELLED = {"comma": "decimal", "epoch": "as", "codes": "map", "split": "date + time", "place": "longitude + latitude"}
@@ -118,7 +123,7 @@ def _check(binding: Binding, scope: Scope, *, group: str | None, near: Mapping[s
             add(
                 binding.line, f"`{name}` does not fit {binding.name!r}, which is {field.kind.value}", f"remove `{name}`"
             )
-    if field.kind is Kind.POINT and binding.place is None:
+    if field.kind is Kind.POINT and binding.place is None and not binding.coordinates:
         add(binding.line, f"{binding.name!r} needs two coordinates", "write { longitude: path, latitude: path }")
     if field.kind is Kind.TEXT and not binding.language:
         add(binding.line, f"{binding.name!r} needs its language", "write { from: path, language: nl }")
@@ -127,6 +132,8 @@ def _check(binding: Binding, scope: Scope, *, group: str | None, near: Mapping[s
     _check_unit(binding, field, scope.faults)
     _check_codes(binding, field, scope.faults)
     _check_constant(binding, field, scope.faults)
+    check_places(binding, scope.faults)
+    check_default(binding, field, scope.faults)
     _check_when(binding, scope.faults, near)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -28,6 +28,7 @@ MAX_TEXT = 10_000
 
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|\\^`\x7f]+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_LATE_HOUR = re.compile(r"(?<=[T ])(2[4-9]|[3-9]\d)(?=:)")
 _SINGLE_HOUR = re.compile(r"(?<=[T ])(\d)(?=:)")
 _WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "ja": True, "nee": False}
 # To the unit on the right, what is on the left is multiplied by: exact by definition.
@@ -69,6 +70,7 @@ class Spot:
     comma: bool = False
     zone: tzinfo | None = None
     epoch: float = 0.0
+    written: bool = False
     plus: timedelta = timedelta(0)
 
     def refuse(self, reason: Reason, what: str) -> NoReturn:
@@ -191,7 +193,7 @@ def code(value: Any, spot: Spot, codes: Mapping[str, str | None]) -> str | None:
 def moment(value: Any, spot: Spot) -> datetime:
     """Convert to a time in UTC; a time without zone needs the zone of its binding."""
     try:
-        if spot.epoch:
+        if spot.epoch and not (spot.written and type(value) is str and not _NUMBER.fullmatch(value.strip())):
             parsed = datetime.fromtimestamp(_number(value, spot) / spot.epoch, UTC)
         elif type(value) is str:
             parsed = _parse_moment(value, spot.zone)
@@ -223,7 +225,11 @@ def _parse_moment(value: str, zone: tzinfo | None) -> datetime:
         parsed = datetime.fromisoformat(value)
     except ValueError:
         # What can be read as it stands is what it would be with these repairs, which cost twice as much.
-        parsed = datetime.fromisoformat(_SINGLE_HOUR.sub(r"0\1", " ".join(value.split())))
+        repaired = _SINGLE_HOUR.sub(r"0\1", " ".join(value.split()))
+        late = _LATE_HOUR.search(repaired)
+        # Timetables count on behind midnight: 25:10 is ten past one of the next day.
+        days, hours = divmod(int(late[1]) if late else 0, 24)
+        parsed = datetime.fromisoformat(_LATE_HOUR.sub(f"{hours:02d}", repaired)) + timedelta(days=days)
     if parsed.tzinfo is not None:
         return parsed.astimezone(UTC)
     if zone is None:
@@ -238,6 +244,12 @@ def _parse_moment(value: str, zone: tzinfo | None) -> datetime:
 def joined(date: Any, time: Any) -> str | None:
     """Join split date and time columns; None when one of them is absent."""
     return None if date in (None, "") or time in (None, "") else f"{date}T{time}"
+
+
+def concatenated(parts: Sequence[Any], between: str) -> str | None:
+    """Join the texts of several values; None when one of them is absent, or is no plain value."""
+    texts = [str(it) for it in parts if it not in (None, "") and not isinstance(it, dict | list)]
+    return between.join(texts) if len(texts) == len(parts) else None
 
 
 def matched(value: Any, pattern: re.Pattern[str]) -> str | None:

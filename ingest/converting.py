@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from ingest import conversions
-from ingest.bindings import Binding
+from ingest.bindings import RECEIVED, Binding
 from ingest.conversions import Spot, unit_factor, zone_of
+from ingest.geometry import Reference, point_of, wkt_of
 from ingest.identity import entity_iri
 from ingest.remembering import Remembered
 from vocab.model import Field, Kind
@@ -49,7 +50,7 @@ def first(absent: tuple[Any, ...], *values: Any) -> Any:
 def helpers() -> dict[str, Any]:
     """Return the functions that generated conversions call."""
     names = (*dict.fromkeys(_CONVERT.values()), "code", "missing", "place", "projected")
-    own: Sequence[Callable[..., Any]] = (first, Remembered)
+    own: Sequence[Callable[..., Any]] = (first, Remembered, point_of, wkt_of)
     return {name: getattr(conversions, name) for name in names} | {function.__name__: function for function in own}
 
 
@@ -75,11 +76,16 @@ class Converting:
         if binding.constant is not None:
             space[f"{name}_constant"] = self._constant(binding, field)
             return
-        nothing = f"missing({name}_spot)" if field.required else "return None"
+        is_received = binding.default == RECEIVED and field.kind is Kind.DATETIME
+        nothing = f"missing({name}_spot)" if field.required and not is_received else "return None"
+        absent = nothing
+        if binding.default is not None and not is_received:
+            space[f"{name}_default"] = binding.default
+            absent = f"raw = {name}_default"
         if binding.place is not None:
             add(0, f"def {name}_from(x, y):", f"    if x in {name}_absent or y in {name}_absent:", f"        {nothing}")
         else:
-            add(0, f"def {name}_from(raw):", f"    if raw in {name}_absent:", f"        {nothing}")
+            add(0, f"def {name}_from(raw):", f"    if raw in {name}_absent:", f"        {absent}")
         if field.required and (binding.codes or binding.otherwise_absent or field.kind is Kind.POINT):
             add(1, f"value = {self._converted(binding, field)}", "if value is None:", f"    {nothing}", "return value")
         else:
@@ -105,6 +111,8 @@ class Converting:
         if ways:
             add(depth, "else:")
         add(depth + bool(ways), f"v_{name} = {name}_from(r_{name})")
+        if binding.default == RECEIVED and field.kind is Kind.DATETIME:
+            add(depth, f"if v_{name} is None:", f"    v_{name} = received")
 
     def _converted(self, binding: Binding, field: Field) -> str:
         name, space = binding.name, self._code.space
@@ -113,6 +121,10 @@ class Converting:
                 return f"place(x, y, {name}_spot)"
             space[f"{name}_crs"] = conversions.transformer(binding.crs)
             return f"projected(x, y, {name}_spot, {name}_crs)"
+        if binding.coordinates or binding.wkt:
+            swapped = binding.order == "lat_lon" if binding.order else None
+            space[f"{name}_reference"] = Reference(crs=binding.crs, swapped=swapped)
+            return f"{'point_of' if binding.coordinates else 'wkt_of'}(raw, {name}_spot, {name}_reference)"
         if field.kind is Kind.CODE or binding.codes:
             space[f"{name}_codes"] = binding.codes or {code: code for code in field.codes}
             found = f"code(raw, {name}_spot, {name}_codes)"
@@ -146,7 +158,7 @@ def _ways(binding: Binding, field: Field, spot: Spot) -> list[tuple[str, str]]:
     raw, name = f"r_{binding.name}", binding.name
     known = [(f"type({raw}) is str", f"{name}_of[{raw}]")] if _is_remembered(binding, field) else []
     numbers = [it for it in binding.sentinels if isinstance(it, bool | int | float)]
-    if binding.codes or binding.entity_of:
+    if binding.codes or binding.entity_of or binding.wkt:
         return known
     if field.kind in (Kind.STRING, Kind.TEXT):
         absent = f" and {raw} not in {name}_absent" if binding.sentinels else ""
@@ -176,5 +188,6 @@ def _spot(binding: Binding, field: Field, prefix: str) -> Spot:
         comma=binding.comma,
         zone=zone_of(binding.zone) if binding.zone else None,
         epoch=binding.epoch,
+        written=binding.written,
         plus=binding.plus,
     )

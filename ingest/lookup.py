@@ -26,7 +26,8 @@ def build_table(payload: Payload, lookup: Lookup) -> Rows:
     """Read the rows of a document; a row without key is left out, of two with one key the last counts."""
     key = parse_path(lookup.key)
     rows: dict[str, Any] = {}
-    for found in decode(payload.body, payload.media_type, Wanted(each=lookup.each)):
+    wanted = Wanted(each=lookup.each, format=lookup.format)
+    for found in decode(payload.body, payload.media_type, wanted, received=payload.received_at):
         if isinstance(found, Item) and (name := dig(found.value, key.steps)) not in (None, ""):
             rows[str(name)] = found.value
     return rows

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from ingest.bindings import Binding
+from ingest.choosing import choice
 from ingest.conversions import stamp
 from ingest.decoders.items import Wanted
 from ingest.generating import generate
 from ingest.identity import entity_iri
-from ingest.paths import dig, parse_path
+from ingest.paths import MESSAGE, Path, dig, parse_path
 from ingest.source import Gone, Source, bindings_of, check_source
 from streams.identity import member_id
 from streams.record import Member, Point
@@ -61,7 +62,7 @@ class Mapper:
     member: Callable[..., Member]
     key: Callable[[Any, Mapping[str, Any], Tables, datetime], str]
     locate: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime]]
-    gone: Callable[[Any], bool] | None
+    gone: Callable[[Any, Mapping[str, Any]], bool] | None
     remains: Mapping[str, Any]
 
     def deletion(self, key: str, observed_at: datetime, *, received: datetime) -> Member:
@@ -103,7 +104,14 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
         source=source,
         base_url=base_url,
         source_code=text,
-        wanted=Wanted(each=source.each, root_names=_root_names(source), key=_key(source)),
+        wanted=Wanted(
+            each=source.each,
+            root_names=_root_names(source),
+            root_paths=_root_paths(source),
+            key=_key(source),
+            format=source.format,
+            only=choice(source.only),
+        ),
         facts=code.space["read"],
         member=code.space["member"],
         key=code.space["key"],
@@ -113,13 +121,13 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
     )
 
 
-def _gone(gone: Gone | None) -> Callable[[Any], bool] | None:
+def _gone(gone: Gone | None) -> Callable[[Any, Mapping[str, Any]], bool] | None:
     if gone is None:
         return None
-    steps, values = parse_path(gone.path).steps, frozenset(gone.values)
+    path, values = parse_path(gone.path), frozenset(gone.values)
 
-    def is_gone(item: Any) -> bool:
-        found = dig(item, steps)
+    def is_gone(item: Any, root: Mapping[str, Any]) -> bool:
+        found = dig(root if path.root else item, path.steps)
         return (str(found).lower() if isinstance(found, bool) else str(found)) in values
 
     return is_gone
@@ -130,8 +138,18 @@ def _key(source: Source) -> str:
     return entity.paths[0].text if isinstance(entity, Binding) and entity.paths else ""
 
 
+def _root_paths(source: Source) -> frozenset[tuple[str, ...]]:
+    found = [path.steps for path in _paths_of(source) if path.root and len(path.steps) > 1]
+    return frozenset(tuple(it for it in steps if isinstance(it, str)) for steps in found)
+
+
 def _root_names(source: Source) -> frozenset[str]:
-    paths = [path for binding in bindings_of(source) for path in (*binding.paths, *(binding.split or ()))]
+    return frozenset(str(path.steps[0]) for path in _paths_of(source) if path.root and len(path.steps) == 1)
+
+
+def _paths_of(source: Source) -> list[Path]:
+    paths = [path for binding in bindings_of(source) for path in binding.plain_paths]
     paths += [path for binding in bindings_of(source) for side in (binding.place or ()) for path in side]
-    paths += [parse_path(lookup.by) for lookup in source.lookups.values()]
-    return frozenset(str(path.steps[0]) for path in paths if path.root)
+    paths += [*(it.path for it in source.only), *(parse_path(it.by) for it in source.lookups.values())]
+    # What came with a document is no part of it, which a decoder would look for.
+    return [path for path in paths if path.steps[0] != MESSAGE]

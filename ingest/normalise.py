@@ -15,7 +15,7 @@ import orjson
 from ingest.conversions import Refused
 from ingest.deciding import EXCERPT, Batch, close, fault, in_milliseconds, remember, remove
 from ingest.decoders.items import Break, Item
-from ingest.decoders.table import decode
+from ingest.decoders.messages import read
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper, Tables
 from ingest.memory import NEVER, Memory, bounded
@@ -109,7 +109,7 @@ def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
     try:
         payload = Payload.from_record(entry.record)
         received = payload.received_at
-        for found in decode(payload.body, payload.media_type, mapper.wanted):
+        for found in read(payload, mapper.wanted):
             items += 1
             if isinstance(found, Break):
                 _break(batch, entry.offset, found)
@@ -132,7 +132,7 @@ def _break(batch: Batch, offset: int, problem: Break) -> None:
 def _item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
     mapper, snapshot = batch.mapper, batch.snapshot
     try:
-        if mapper.gone is not None and mapper.gone(item.value):
+        if mapper.gone is not None and mapper.gone(item.value, item.root):
             key, observed_at = mapper.locate(item.value, item.root, tables, received)
             if snapshot is not None:
                 _see(snapshot, key, observed_at, received)

@@ -10,7 +10,7 @@ from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
-from ingest.paths import Path, Step, dig, dig_json, expression, many, parse_path
+from ingest.paths import VALUES, Path, Step, dig, dig_json, expression, listed, many, parse_path
 from ingest.remembering import ROWS, Entities, Remembered
 from ingest.source import Lookup
 from streams.record import Reason
@@ -50,8 +50,10 @@ def rows(said: Sequence[str]) -> str:
 
 def helpers() -> dict[str, Any]:
     """Return the functions that generated code calls."""
-    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, many, rows)
-    from_conversions = {name: getattr(conversions, name) for name in ("joined", "matched", "check_observed")}
+    own: Sequence[Callable[..., Any]] = (row, row_or_nothing, object_of, dig, dig_json, listed, many, rows)
+    from_conversions = {
+        name: getattr(conversions, name) for name in ("concatenated", "joined", "matched", "check_observed")
+    }
     times = {"EARLIEST": conversions.EARLIEST, "AHEAD": conversions.AHEAD, "Remembered": Remembered}
     return {function.__name__: function for function in own} | from_conversions | times | {"entities": Entities()}
 
@@ -98,11 +100,17 @@ class Reading:
             date, time = (self._path(path, binding, base, depth) for path in binding.split)
             add(depth, f"r_{name} = joined({date}, {time})")
             return [f"r_{name}"]
+        if binding.join:
+            parts = [self._path(path, binding, base, depth) for path in binding.join]
+            add(depth, f"r_{name} = concatenated({written_tuple(parts)}, {binding.between!r})")
+            if binding.match:
+                add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
+            return [f"r_{name}"]
         if binding.place is not None:
             for target, paths in zip((f"r_{name}", f"r2_{name}"), binding.place, strict=True):
                 self._first(target, paths, binding, base, depth)
             return [f"r_{name}", f"r2_{name}"]
-        self._first(f"r_{name}", binding.paths, binding, base, depth)
+        self._first(f"r_{name}", binding.paths or binding.coordinates, binding, base, depth)
         if binding.match:
             add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
         return [f"r_{name}"]
@@ -185,7 +193,10 @@ class Groups:
     def loop(self, group: Group, *, depth: int) -> None:
         """Write the loop over the elements, which gives `v_<group>`, their rows, and `said_<group>`."""
         add, name = self._code.add, group.name
-        add(depth, f"v_{name}, said_{name} = [], []", f"for element in many(item, {group.each.before!r}):")
+        found = f"many(item, {group.each.before!r})"
+        if group.each.before[-1:] == (VALUES,):
+            found = f"listed(item, {group.each.before!r}) or ()"
+        add(depth, f"v_{name}, said_{name} = [], []", f"for element in {found}:")
         after = f"dig(element, {group.each.after!r})" if group.each.after else "element"
         add(depth + 1, f"part = {after}", "if type(part) is not dict:", f"    object_of(part, {group.each.text!r})")
         with self._reading.apart():

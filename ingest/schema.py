@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ingest.bindings import CRS, EPOCHS
+from ingest.bindings import AS, CRS
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.check import fields_of
+from ingest.choosing import SCHEMA as ONLY
+from ingest.formats import FORMAT
 from ingest.schema_parts import DURATION, TEXT, Schema, object_of, one_or_more
 from ingest.source import KEYS
 from ingest.transports import TRANSPORTS
@@ -30,6 +32,11 @@ def _binding() -> Schema:
     words: Schema = {
         "from": _PATHS,
         "constant": _SCALAR,
+        "join": {"type": "array", "items": _PATH, "minItems": 1},
+        "with": TEXT,
+        "coordinates": _PATHS,
+        "order": {"enum": ["lon_lat", "lat_lon"]},
+        "default": _SCALAR,
         "date": _PATH,
         "time": _PATH,
         "longitude": _PATHS,
@@ -40,7 +47,7 @@ def _binding() -> Schema:
         "not": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
         "decimal": {"enum": ["comma", "point"]},
         "zone": {"type": "string", "examples": ["Europe/Brussels", "+01:00"]},
-        "as": {"enum": list(EPOCHS)},
+        "as": {"enum": list(AS)},
         "plus": DURATION,
         "match": {"type": "string", "format": "regex"},
         "map": {"type": "object", "additionalProperties": _SCALAR},
@@ -101,13 +108,24 @@ def _publish() -> Schema:
     )
 
 
+def _lookup() -> Schema:
+    """Describe a table of another source's newest document."""
+    return object_of(
+        {
+            "source": _NAME,
+            "format": FORMAT,
+            "each": _PATHS,
+            "key": _PATH,
+            "by": _PATH,
+            "required": {"type": "boolean"},
+        },
+        required=("source", "each", "key", "by"),
+    )
+
+
 def source_schema(models: Iterable[Model]) -> Schema:
     """Return the JSON Schema (2020-12) of source files; `bind` follows from the model that a file names."""
     models = tuple(models)
-    lookup = object_of(
-        {"source": _NAME, "each": _PATHS, "key": _PATH, "by": _PATH, "required": {"type": "boolean"}},
-        required=("source", "each", "key", "by"),
-    )
     properties: Schema = {
         "source": _NAME,
         "title": _languages(),
@@ -116,15 +134,18 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "licence": _IRI,
         **_entry(),
         **{name: transport.schema for name, transport in TRANSPORTS.items()},
+        "expect": object_of({"every": DURATION}, required=("every",)),
         "sample": TEXT,
         "model": {"enum": [model.name for model in models]},
         "stream": _NAME,
+        "format": FORMAT,
         "each": _PATHS,
-        "lookup": {"type": "object", "additionalProperties": lookup},
+        "only": one_or_more(ONLY),
+        "lookup": {"type": "object", "additionalProperties": _lookup()},
         "bind": {"type": "object"},
         "publish": _publish(),
     }
-    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "lookup", "publish")
+    optional = (*ENTRY_KEYS, *TRANSPORTS, "expect", "sample", "format", "only", "lookup", "publish")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",

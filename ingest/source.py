@@ -13,6 +13,9 @@ from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.catalogue_entry import CatalogueEntry, read_entry
 from ingest.check import faults_of
+from ingest.choosing import Only, read_only
+from ingest.decoders.items import Format
+from ingest.formats import read_format
 from ingest.paths import Each, PathError, parse_each, parse_path
 from ingest.transports import TRANSPORTS, Options
 from ingest.transports.files import FilesOptions
@@ -28,10 +31,13 @@ KEYS = (
     "licence",
     *ENTRY_KEYS,
     *TRANSPORTS,
+    "expect",
     "sample",
     "model",
     "stream",
+    "format",
     "each",
+    "only",
     "lookup",
     "bind",
     "publish",
@@ -82,13 +88,15 @@ class Lookup:
     key: str
     by: str
     required: bool
+    format: Format = field(default_factory=Format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One source file, read and checked. `title` and `description` are those of the stream it feeds.
 
-    `transport` is the options of the transport that the file names (ingest/transports).
+    `transport` is the options of the transport that the file names (ingest/transports). `expect` is the interval within
+    which something new is to be delivered, where the file declares one.
     """
 
     name: str
@@ -104,10 +112,13 @@ class Source:
     stream: str
     each: tuple[Each, ...]
     bind: Mapping[str, Bound]
+    format: Format = field(default_factory=Format)
+    only: tuple[Only, ...] = ()
     bind_line: int = 1
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
     entry: CatalogueEntry = field(default_factory=CatalogueEntry)
+    expect: timedelta | None = None
 
 
 def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Source:
@@ -171,11 +182,14 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         model=_model(root, faults),
         stream=_identifier(root, "stream", faults),
         each=_each(root, faults, "each"),
+        format=read_format(root.get("format"), faults),
+        only=read_only(root.get("only"), faults),
         bind=parse_bind(bind, faults),
         bind_line=bind.line,
         lookups=_lookups(root.get("lookup"), faults),
         publish=_publish(root.get("publish"), faults),
         entry=read_entry(root, faults),
+        expect=_expect(root.get("expect"), faults),
     )
 
 
@@ -215,6 +229,16 @@ def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> Option
     return options
 
 
+def _expect(node: Node | None, faults: Faults) -> timedelta | None:
+    if node is None or not check_keys(node, ("every",), faults, where="expect"):
+        return None
+    every = node.get("every")
+    if every is None:
+        faults.add(node.line, "expect has no `every`", "write expect: { every: 15m }")
+        return None
+    return duration_of(every, faults, timedelta(minutes=15))
+
+
 def _model(root: Node, faults: Faults) -> str:
     name = text_of(root.get("model"), faults, where="model", line=root.line, required=True)
     if name and name not in model_names():
@@ -230,7 +254,7 @@ def _each(node: Node, faults: Faults, key: str) -> tuple[Each, ...]:
     found = []
     for element in each.elements():
         try:
-            found.append(parse_each(element.text))
+            found.append(parse_each(element.text, nested=True))
         except PathError as error:
             faults.add(element.line, str(error), f"write for example {key}: results[*]")
     return tuple(found)
@@ -241,7 +265,7 @@ def _lookups(node: Node | None, faults: Faults) -> dict[str, Lookup]:
     if node is not None and not node.is_mapping:
         faults.add(node.line, f"lookup must be a mapping, not {node.described}", "write lookup: { name: { … } }")
     for name, value in node.items() if node is not None else ():
-        check_keys(value, ("source", "each", "key", "by", "required"), faults, where=f"lookup {name}")
+        check_keys(value, ("source", "format", "each", "key", "by", "required"), faults, where=f"lookup {name}")
         if not _LOOKUP.fullmatch(name):
             faults.add(value.line, f"lookup {name!r} is no name", "use small letters, digits and _")
             continue
@@ -256,6 +280,7 @@ def _lookups(node: Node | None, faults: Faults) -> dict[str, Lookup]:
             key=_path_text(value, "key", faults),
             by=_path_text(value, "by", faults),
             required=required is None or required.value is True,
+            format=read_format(value.get("format"), faults),
         )
     return lookups
 

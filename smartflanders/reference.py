@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from ingest.check import fields_of
 from ingest.conversions import known_units
+from ingest.formats import OPTIONS as FORMAT_OPTIONS
 from ingest.schema import source_schema
 from ingest.transports import TRANSPORTS
 from ldes_server.app import create_app
@@ -32,6 +33,7 @@ from ldes_server.shelf import Store
 from ldes_server.state_query import PARAMETERS
 from smartflanders import reference_words as words
 from smartflanders.cli import parser
+from smartflanders.reference_bindings import WORDS as BINDINGS
 from smartflanders.reference_input import BAD_INPUT
 from streams import metrics
 from streams.record import Reason
@@ -203,7 +205,7 @@ def source_files() -> str:
     keys = [(f"`{key}`", "yes" if key in required else "", text) for key, text in _agreed(words.KEYS, top)]
     inner = [(f"`{key}`", text) for key, text in _agreed(words.INNER, _inner(top))]
     binding = schema["$defs"]["binding"]["properties"]
-    rows = [(f"`{key}`", it[0], f"`{it[1]}`") for key, it in _agreed(words.WORDS, binding)]
+    rows = [(f"`{key}`", it[0], f"`{it[1]}`") for key, it in _agreed({**words.WORDS, **BINDINGS}, binding)]
     units = sorted({field.unit for model in loaded for field in model.fields.values() if field.unit})
     known = [(f"`{unit}`", ", ".join(f"`{it}`" for it in known_units(unit))) for unit in units]
     return (
@@ -214,8 +216,8 @@ def source_files() -> str:
         + "\n## Keys inside keys\n\n"
         + table(("Key", "Meaning"), inner)
         + f"\n## Paths\n\n{words.PATHS}\n## Words of a binding\n\nA binding is a path, a list of paths, or a mapping of "
-        "these words. It has exactly one origin: `from`, `constant`, `date` with `time`, `longitude` with `latitude`, or "
-        "`x` with `y` and `crs`. A repeated group is bound with `each:` (a path in the item) and `bind:`.\n\n"
+        "these words. It has exactly one origin: `from`, `constant`, `join`, `date` with `time`, `longitude` with `latitude`, "
+        "`x` with `y` and `crs`, or `coordinates`. A repeated group is bound with `each:` (a path in the item) and `bind:`.\n\n"
         + table(("Word", "Meaning", "Example"), rows)
         + "\n## Units\n\nA name has the unit of its model; `unit` says what the publisher sends.\n\n"
         + table(("The model's unit", "What `unit` may say"), known)
@@ -263,7 +265,7 @@ def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[st
 
 def _inner(top: Mapping[str, Any]) -> list[str]:
     lookup = top["lookup"]["additionalProperties"]["properties"]
-    nested = {"publish": top["publish"]["properties"], "lookup": lookup}
+    nested = {"format": FORMAT_OPTIONS, "publish": top["publish"]["properties"], "lookup": lookup}
     ours = [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
     return ours + [key for transport in TRANSPORTS.values() for key, _ in transport.rows()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ingest.formats import OPTIONS as FORMAT_OPTIONS
 from ingest.transports import TRANSPORTS
 from streams.record import Reason
 
@@ -88,10 +89,16 @@ KEYS: Mapping[str, str] = {
     "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
     "box around what was measured is computed.",
     **{name: transport.meaning for name, transport in TRANSPORTS.items()},
+    "expect": "Optional. What the source promises: `expect: { every: 15m }` raises `sf_source_stale` when nothing new was "
+    "delivered for so long. Sources that speak first (mqtt, webhook, kafka) have `every` of their transport without it.",
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",
     "model": "The reference model: a page of [models](models.md).",
     "stream": "The stream that the members join. Several sources may feed one stream; they name the same model.",
-    "each": "Where the items are: one path with one `[*]`, or a list of paths of which those that exist are read.",
+    "format": "Optional. The [form of the documents](../how-to/formats.md) where the media type does not say it: its name, or "
+    "`name` with options. It counts more than what the publisher says.",
+    "each": "Where the items are: a path with `[*]` at every list, or a list of paths of which the first that exists is read.",
+    "only": "Optional. Which of them are items of this source: `{ from: path, equals: [values] }`, or `not:`; of a list, all "
+    "must hold. Others are not counted.",
     "lookup": "Optional. Tables made of another source's newest document, by name.",
     "bind": "Names of the model on the left, paths or [bindings](#words-of-a-binding) on the right.",
     "publish": "Optional. When an item becomes a member; without it every item does.",
@@ -100,7 +107,9 @@ KEYS: Mapping[str, str] = {
 # Keys inside other keys: `parent.key`.
 INNER: Mapping[str, str] = {
     **{key: text for transport in TRANSPORTS.values() for key, text in transport.rows()},
+    **{f"format.{key}": schema["description"] for key, schema in FORMAT_OPTIONS.items()},
     "lookup.source": "The other source, by name; it must run too.",
+    "lookup.format": "The form of its documents, as `format`.",
     "lookup.each": "Where its rows are.",
     "lookup.key": "The row's key: a path in the row.",
     "lookup.by": "The key to look for: a path in the item.",
@@ -221,9 +230,12 @@ RETENTION: Mapping[str, str] = {
 
 PATHS = """\
 A path names one value of an item: keys with dots (`location.lon`), indexes in brackets (`location[1]`), attributes of XML
-with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `$.` starts at the document instead of the item. A path
-that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required name without a value
-refuses the item; an optional one is left out of the member.
+with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `names[language=nl].text` takes the element whose
+`language` is `nl`; a key that holds dots or brackets stands between `<` and `>`: `<http://www.w3.org/ns/sosa/hasResult>`.
+`$.` starts at the document instead of the item, and `^.` at what is around the item where `each` goes through lists inside
+lists (`entity[*].trip_update.stop_time_update[*]`). In `each`, `[*]` is a list and `{*}` the values of an object, whose key is
+then `@key`. A path that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required
+name without a value refuses the item; an optional one is left out of the member.
 """
 
 STATES: Mapping[str, str] = {

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingest.connectors.files import MEDIA_TYPES
 from ingest.explain import SampleReport, check_sample, source_code
 from ingest.schema import source_schema
 from ingest.source import Source, load_source
@@ -25,7 +26,6 @@ Verbs = Any  # argparse names the type of its sub-parsers only privately
 
 # Validating with SHACL costs milliseconds a member; a sample of this many shows every structural fault.
 _VALIDATED = 250
-_MEDIA_TYPES = {".xml": "application/xml", ".json": "application/json", ".csv": "text/csv"}
 
 
 def add(verbs: Verbs) -> None:
@@ -127,7 +127,7 @@ def read_payload(file: Path, source: str) -> Payload:
             body, plain = gzip.decompress(body), file.with_suffix("")
     except (OSError, EOFError, ValueError) as error:
         raise _wrong(str(file), f"cannot be read: {error}", "name a readable payload file") from error
-    media_type = _MEDIA_TYPES.get(plain.suffix, "application/octet-stream")
+    media_type = MEDIA_TYPES.get(plain.suffix.lower(), "application/octet-stream")
     return Payload(source=source, received_at=datetime.now(UTC), media_type=media_type, body=body)
 
 

@@ -24,6 +24,7 @@ MEDIA_TYPES = {
     ".geojson": "application/geo+json",
     ".jsonld": "application/ld+json",
     ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
     ".senml": "application/senml+json",
     ".xml": "application/xml",
     ".csv": "text/csv",

@@ -8,10 +8,19 @@ from typing import Any
 from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
+from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.kafka import KafkaSourceOptions
 from ingest.transports.ldes import LdesOptions
+from ingest.transports.mqtt import MqttOptions
 from ingest.transports.sensorthings import SensorThingsOptions
 from ingest.transports.websocket import WebSocketOptions
+
+
+def _gbfs(source: str, options: GbfsOptions) -> Connector:
+    from ingest.connectors.gbfs import Gbfs  # noqa: PLC0415  # imported here for the same reason
+
+    return Gbfs(source, options)
 
 
 def _http_poll(source: str, options: HttpPollOptions) -> Connector:
@@ -39,6 +48,18 @@ def _sensorthings(source: str, options: SensorThingsOptions) -> Connector:
     return SensorThings(source, options)
 
 
+def _mqtt(source: str, options: MqttOptions) -> Connector:
+    from ingest.connectors.mqtt import Mqtt  # noqa: PLC0415 - as above
+
+    return Mqtt(source, options)
+
+
+def _kafka(source: str, options: KafkaSourceOptions) -> Connector:
+    from ingest.connectors.kafka import Kafka  # noqa: PLC0415 - as above
+
+    return Kafka(source, options)
+
+
 # A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
@@ -46,6 +67,9 @@ CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     WebSocketOptions: _websocket,
     LdesOptions: _ldes,
     SensorThingsOptions: _sensorthings,
+    GbfsOptions: _gbfs,
+    MqttOptions: _mqtt,
+    KafkaSourceOptions: _kafka,
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from ingest.decoders.items import Break, Item, Wanted
-from ingest.paths import Each, dig
+from ingest.decoders.items import Break, Item, Spread, Wanted
+from ingest.paths import VALUES, WHOLE, Each, dig, listed
 from streams.record import Reason
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -24,7 +24,7 @@ def json_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
         text = body.decode("utf-8", "replace")
         for each in wanted.each:
             if document := _repaired(text, error.pos, each):
-                yield from _items(document, each)
+                yield from items_of(document, each)
                 break
         yield Break(
             reason=Reason.MALFORMED,
@@ -33,9 +33,14 @@ def json_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
             excerpt=text[max(0, error.pos - _EXCERPT) : error.pos + _EXCERPT].encode(),
         )
         return
+    yield from document_items(document, body, wanted)
+
+
+def document_items(document: Any, body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
+    """Yield the items of a document that was read from `body`; one without a list where it should be is one break."""
     for each in wanted.each:
-        if type(_list(document, each)) is list:
-            yield from _items(document, each)
+        if _list(document, each) is not None:
+            yield from items_of(document, each, body)
             return
     yield Break(
         reason=Reason.STRUCTURE,
@@ -45,22 +50,42 @@ def json_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
     )
 
 
-def _list(document: Any, each: Each) -> Any:
-    return dig(document, each.before) if each.before else document
+def _list(document: Any, each: Each) -> list[Any] | None:
+    """Return the list at a place; a single value there is none: a feed that says so has changed shape."""
+    if each.text == WHOLE:
+        return [document if type(document) is dict else {"value": document}]
+    if each.before and each.before[-1] == VALUES:
+        return listed(document, each.before)
+    found = dig(document, each.before)
+    return found if type(found) is list else None
 
 
-def _items(document: Any, each: Each) -> Iterator[Item]:
+def items_of(document: Any, each: Each, body: bytes = b"") -> Iterator[Item | Break]:
+    """Yield the items of one list of a document."""
     found = _list(document, each)
-    if type(found) is not list:
+    if found is None:
         return
     root: Mapping[str, Any] = document if type(document) is dict else {}
-    place = ".".join(("$", *each.before)) + "[*]" + "".join(f".{step}" for step in each.after)
+    if each.text == WHOLE:
+        yield Item(found[0], found[0], WHOLE, 0)
+        return
+    keys = [key for key in each.before if key != VALUES]
+    place = ".".join(("$", *keys)) + "[*]" + ("" if each.inner else "".join(f".{step}" for step in each.after))
+    if not each.inner:
+        for index, value in enumerate(found):
+            yield Item(dig(value, each.after) if each.after else value, root, place, index)
+        return
+    spread = Spread(each, root)
     for index, value in enumerate(found):
-        yield Item(dig(value, each.after) if each.after else value, root, place, index)
+        yield from spread.items(value, place, index)
+    if body:
+        yield from spread.missed(body)
 
 
 def _repaired(text: str, position: int, each: Each) -> Any:
     """Close a document after its last whole item before `position`; None when there is no such item."""
+    if each.text == WHOLE:
+        return None
     inside = "{" * len(each.before) + "["
     stack, end = "", 0
     for token in _TOKEN.finditer(text, 0, position):

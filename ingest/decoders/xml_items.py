@@ -8,13 +8,15 @@ from typing import Any
 
 from lxml import etree
 
-from ingest.decoders.items import Break, Item, Wanted
+from ingest.decoders.items import Break, Item, Spread, Wanted
 from ingest.paths import dig
 from streams.record import Reason
 
 # Bytes fed at once: items of one chunk wait in memory; 64 KB measured no slower than the whole document.
 _CHUNK = 64 * 1024
 _EXCERPT = 200
+# What an element is, where a schema lets several stand in one place; its prefix is the document's own.
+_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _PROLOG = re.compile(rb"<[A-Za-z_]")
 
 
@@ -52,10 +54,13 @@ def xml_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
         return
     if not reader.found:
         yield reader.nothing(body)
+    for spread in reader.spreads.values():
+        yield from spread.missed(body)
 
 
 def _parser(wanted: Wanted) -> etree.XMLPullParser[Any]:
-    names = set(wanted.root_names)
+    names = {name for name in wanted.root_names if name[0] != "@"}
+    names.update(keys[-1] for path in wanted.root_paths if (keys := _elements(path)))
     for each in wanted.each:
         names.update(each.before)
     return etree.XMLPullParser(
@@ -85,7 +90,10 @@ class _Reader:
         self._paths = {each.before: each for each in reversed(wanted.each)}
         self._parents = {each.before[:-1]: each for each in reversed(wanted.each) if len(each.before) > 1}
         self._root: dict[str, Any] = {}
+        # Where the values of the root are, below the outermost element.
+        self._roots = {*((name,) for name in wanted.root_names if name[0] != "@"), *map(_elements, wanted.root_paths)}
         self._count = 0
+        self.spreads: dict[tuple[str, ...], Spread] = {}
         self._seen: list[str] = []
         self.found = False
 
@@ -96,19 +104,41 @@ class _Reader:
             each = self._paths.get(trail)
             if each is not None:
                 if not self._count:
-                    self._root.update(_attributes(element.getroottree().getroot()))
-                value = _value(element)
-                value = dig(value, each.after) if each.after else value
-                yield Item(
-                    value=value, root=self._root, place="/" + "/".join(trail), index=self._count, key=self._wanted.key
-                )
+                    self._see_ancestors(element)
+                value, place = _value(element), "/" + "/".join(trail)
+                if each.inner:
+                    if trail not in self.spreads:
+                        self.spreads[trail] = Spread(each, self._root)
+                    yield from self.spreads[trail].items(value, place, self._count)
+                else:
+                    value = dig(value, each.after) if each.after else value
+                    yield Item(value=value, root=self._root, place=place, index=self._count, key=self._wanted.key)
                 self._count += 1
                 self.found = True
                 _drop(element)
-            elif len(trail) == 2 and trail[1] in self._wanted.root_names:
-                self._root[trail[1]] = _value(element)
+            elif trail[1:] in self._roots:
+                self._see(trail[1:], _value(element))
             elif trail in self._parents and not self.found:
                 self._end_of_list(element)
+
+    def _see(self, keys: tuple[str, ...], value: Any) -> None:
+        """Put a value where paths from the root look for it."""
+        holder = self._root
+        for key in keys[:-1]:
+            inner = holder.get(key)
+            if not isinstance(inner, dict):
+                inner = holder[key] = {}
+            holder = inner
+        holder[keys[-1]] = value
+
+    def _see_ancestors(self, element: Any) -> None:
+        """Keep the attributes of the elements around the items."""
+        above = element.getparent()
+        while above is not None:
+            keys = _trail(above)[1:]
+            for name, value in _attributes(above).items():
+                self._see((*keys, name), value)
+            above = above.getparent()
 
     def _end_of_list(self, element: Any) -> None:
         """Tell an empty list from a list whose items are called otherwise now."""
@@ -142,8 +172,17 @@ def _trail(element: Any) -> tuple[str, ...]:
     return tuple(reversed(names))
 
 
+def _elements(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Take the elements of a path, without the attribute or the text it may end with."""
+    return tuple(key for key in path if key[0] not in "@#")
+
+
 def _attributes(element: Any) -> dict[str, str]:
-    return {f"@{_local(name)}": value for name, value in element.attrib.items()}
+    return {f"@{_local(name)}": _attribute(name, value) for name, value in element.attrib.items()}
+
+
+def _attribute(name: str, value: str) -> str:
+    return value.rpartition(":")[2] if name == _XSI_TYPE else value
 
 
 def _value(element: Any) -> Any:
@@ -152,7 +191,9 @@ def _value(element: Any) -> Any:
         return (element.text or "").strip()
     found: dict[str, Any] = {}
     for name, value in element.items():
-        found[f"@{name}" if name[0] != "{" else f"@{_local(name)}"] = value
+        found[f"@{name}" if name[0] != "{" else f"@{_local(name)}"] = (
+            value if name[0] != "{" else _attribute(name, value)
+        )
     for child in element:
         tag = child.tag
         if type(tag) is not str:  # an entity reference that was not resolved

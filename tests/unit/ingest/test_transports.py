@@ -30,8 +30,8 @@ def test_every_word_of_a_transport_is_described(name: str) -> None:
 
 
 def test_every_transport_has_a_connector() -> None:
-    """As many kinds of options can be opened as can be written."""
-    assert len(CONNECTORS) == len(TRANSPORTS)
+    """As many kinds of options can be opened as can be written; what is posted to us is taken by the inlet."""
+    assert len(CONNECTORS) == len(TRANSPORTS.keys() - {"webhook"})
 
 
 def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
