@@ -8,9 +8,19 @@ from typing import Any
 from ingest.connector import Connector
 from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
+from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
 from ingest.transports.kafka import KafkaSourceOptions
+from ingest.transports.ldes import LdesOptions
 from ingest.transports.mqtt import MqttOptions
+from ingest.transports.sensorthings import SensorThingsOptions
+from ingest.transports.websocket import WebSocketOptions
+
+
+def _gbfs(source: str, options: GbfsOptions) -> Connector:
+    from ingest.connectors.gbfs import Gbfs  # noqa: PLC0415  # imported here for the same reason
+
+    return Gbfs(source, options)
 
 
 def _http_poll(source: str, options: HttpPollOptions) -> Connector:
@@ -18,6 +28,24 @@ def _http_poll(source: str, options: HttpPollOptions) -> Connector:
     from ingest.connectors.http_poll import HttpPoll  # noqa: PLC0415
 
     return HttpPoll(source, options)
+
+
+def _websocket(source: str, options: WebSocketOptions) -> Connector:
+    from ingest.connectors.websocket import WebSocket  # noqa: PLC0415 - as above
+
+    return WebSocket(source, options)
+
+
+def _ldes(source: str, options: LdesOptions) -> Connector:
+    from ingest.connectors.ldes import Ldes  # noqa: PLC0415 - as above
+
+    return Ldes(source, options)
+
+
+def _sensorthings(source: str, options: SensorThingsOptions) -> Connector:
+    from ingest.connectors.sensorthings import SensorThings  # noqa: PLC0415 - as above
+
+    return SensorThings(source, options)
 
 
 def _mqtt(source: str, options: MqttOptions) -> Connector:
@@ -32,10 +60,14 @@ def _kafka(source: str, options: KafkaSourceOptions) -> Connector:
     return Kafka(source, options)
 
 
-# A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
+# A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
+    WebSocketOptions: _websocket,
+    LdesOptions: _ldes,
+    SensorThingsOptions: _sensorthings,
+    GbfsOptions: _gbfs,
     MqttOptions: _mqtt,
     KafkaSourceOptions: _kafka,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ingest.decoders.items import Break, Item, Wanted
@@ -39,6 +40,9 @@ def _around(payload: Payload, wanted: Wanted) -> Iterator[Item | Break]:
         yield Item({}, {MESSAGE: message}, WHOLE, 0)
         return
     root: Mapping[str, Any] | None = None
+    # Asked here, because it may ask for what came around the document.
+    only = wanted.only
+    wanted = wanted if only is None else replace(wanted, only=None)
     for found in decode(payload.body, payload.media_type, wanted, received=payload.received_at):
         if isinstance(found, Item):
             if found.root is not root:
@@ -46,6 +50,8 @@ def _around(payload: Payload, wanted: Wanted) -> Iterator[Item | Break]:
                 # A decoder makes the root of each document anew.
                 if type(root) is dict:
                     root[MESSAGE] = message
-            yield found if type(root) is dict else found._replace(root={**found.root, MESSAGE: message})
+            item = found if type(root) is dict else found._replace(root={**found.root, MESSAGE: message})
+            if only is None or only(item.value, item.root):
+                yield item
         else:
             yield found

@@ -14,8 +14,10 @@ from aiohttp import web
 from ingest.connector import Connector
 from ingest.connectors import open_connector
 from ingest.transports.files import FilesOptions
+from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
+from tests.support.asked_publishers import ASKED
 from tests.support.publishers import KafkaPublisher, broker_of
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"
@@ -56,6 +58,22 @@ class HttpPublisher:
         return response
 
 
+class GbfsPublisher(HttpPublisher):
+    """A mobility system with one feed, and a discovery file that leads to it."""
+
+    def connector(self) -> Connector:
+        """Read the feed of this system."""
+        url = f"http://127.0.0.1:{self.port}/gbfs.json"
+        return open_connector(
+            "demo", GbfsOptions(url=url, every=timedelta(seconds=60), feeds=("station_status",), language="nl")
+        )
+
+    async def discover(self, _: web.Request) -> web.Response:
+        """Lead to the feed."""
+        feeds = [{"name": "station_status", "url": f"http://127.0.0.1:{self.port}/feed"}]
+        return web.json_response({"last_updated": 1, "ttl": 0, "version": "2.3", "data": {"nl": {"feeds": feeds}}})
+
+
 class FilesPublisher:
     """A folder that gains files."""
 
@@ -73,11 +91,15 @@ class FilesPublisher:
         return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json", settle=timedelta(0)))
 
 
-@pytest.fixture(params=["http_poll", "files", "mqtt", "kafka"])
+@pytest.fixture(params=["http_poll", "files", "gbfs", "mqtt", "kafka", *ASKED])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """Run the publisher of one transport; a new transport is one new parameter."""
     if request.param == "files":
         yield FilesPublisher(tmp_path)
+        return
+    if request.param in ASKED:
+        async with ASKED[request.param]() as asked:
+            yield asked
         return
     if request.param == "kafka":
         yield KafkaPublisher(request.getfixturevalue("kafka").servers)
@@ -89,8 +111,10 @@ async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
                 await connector.poll(b"")
             yield told
         return
-    publisher = HttpPublisher()
+    publisher = GbfsPublisher() if request.param == "gbfs" else HttpPublisher()
     application = web.Application()
+    if isinstance(publisher, GbfsPublisher):
+        application.router.add_get("/gbfs.json", publisher.discover)
     application.router.add_get("/feed", publisher.answer)
     runner = web.AppRunner(application)
     await runner.setup()

@@ -52,6 +52,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
         "vocab/submission.py",
         "testbed/client/",
         "testbed/feed/",
+        "ingest/connectors/ldes_page.py",
         "ingest/decoders/rdf_items.py",
     ),
     "google": ("ingest/decoders/gtfs_items.py",),

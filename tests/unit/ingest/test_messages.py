@@ -14,18 +14,19 @@ from ingest.source import Source
 from streams.record import Entry, Payload, Reason
 from tests.unit.ingest.workbench import RECEIVED, changed, mapper_of, reasons
 
+BIND: dict[str, Any] = {
+    "entity": "$message.levels[1]",
+    "observed_at": ["at", "$message.timestamp"],
+    "operator": "$message.user.operator",
+    "free_spaces": "free",
+    **dict.fromkeys(("facility_type", "name", "description", "total_spaces", "occupancy", "open_now", "url"), None),
+    **dict.fromkeys(("temporarily_closed", "opening_times", "point"), None),
+}
+
 
 def source(tmp_path: Path, **changes: Any) -> Source:
     """Take the car parks of Gent, one document a car park, named by the topic."""
-    bind = {
-        "entity": "$message.levels[1]",
-        "observed_at": ["at", "$message.timestamp"],
-        "operator": "$message.user.operator",
-        "free_spaces": "free",
-        **dict.fromkeys(("facility_type", "name", "description", "total_spaces", "occupancy", "open_now", "url"), None),
-        **dict.fromkeys(("temporarily_closed", "opening_times", "point"), None),
-        **changes.pop("bind", {}),
-    }
+    bind = {**BIND, **changes.pop("bind", {})}
     return changed(tmp_path, each="$", bind=bind, publish={"when": "always"}, **changes)
 
 
@@ -69,6 +70,23 @@ def test_each_message_has_its_own_surroundings(tmp_path: Path) -> None:
     said = b'{"free": 4, "at": "2026-11-01T10:00:00+01:00", "$message": {"topic": "city/forged"}}'
     found = run(source(tmp_path), (said, {"topic": "city/p1"}), (said, {"topic": "city/p2"})).members
     assert [each.entity.rpartition("/")[2] for each in found] == ["p1", "p2"]
+
+
+def test_only_some_topics_are_items_of_a_source(tmp_path: Path) -> None:
+    """What is no item of this source can be told by what came around it, too."""
+    only = {"from": "$message.levels[0]", "equals": "city"}
+    said = b'{"free": 4, "at": "2026-11-01T10:00:00+01:00"}'
+    found = run(source(tmp_path, only=only), (said, {"topic": "city/p1"}), (said, {"topic": "province/p2"}))
+    assert (found.items, [each.entity.rpartition("/")[2] for each in found.members]) == (1, ["p1"])
+
+
+def test_rows_of_different_messages_keep_their_topics_apart(tmp_path: Path) -> None:
+    """A table has no root of its own; what came with one message is not there for the next."""
+    said = b"free,at\n4,2026-11-01T10:00:00+01:00\n"
+    wanted = changed(tmp_path, each="[*]", format="csv", bind=BIND, publish={"when": "always"})
+    found = run(wanted, (said, {"topic": "city/p1"}), (said, {"topic": "city/p2"}), (said, {}))
+    assert [each.entity.rpartition("/")[2] for each in found.members] == ["p1", "p2"]
+    assert [each.path for each in found.rejections] == ["$message.levels[1]"]
 
 
 def test_without_its_topic_a_document_is_refused(tmp_path: Path) -> None:
