@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from ingest.connector import Connector, Poll
+from ingest.trouble import Troubles
 from streams.errors import SourceError
 from streams.log import Log
 from streams.logs import logger
@@ -36,8 +37,9 @@ async def collect(source: str, connector: Connector, log: Log, *, stop: asyncio.
     topic = raw_topic(source)
     newest = await log.last(topic)
     cursor = b"" if newest is None else newest.record.headers.get("cursor", b"")
+    troubles = Troubles(log)
     while not stop.is_set():
-        poll = await _poll(source, connector, cursor)
+        poll = await _poll(source, connector, cursor, troubles)
         if poll.payloads:
             await log.append(topic, await _records(poll.payloads))
             cursor = poll.payloads[-1].cursor
@@ -48,17 +50,19 @@ async def collect(source: str, connector: Connector, log: Log, *, stop: asyncio.
         await _pause(stop, poll.again_in)
 
 
-async def _poll(source: str, connector: Connector, cursor: bytes) -> Poll:
+async def _poll(source: str, connector: Connector, cursor: bytes, troubles: Troubles) -> Poll:
     try:
         poll = await connector.poll(cursor)
     except SourceError as error:
         POLLS.labels(source=source, outcome="failed").inc()
+        await troubles.tell(source, error)
         # Some publishers say when to come back (Retry-After); supervision's back-off would knock much sooner.
         wait = getattr(error, "again_in", None)
         if not isinstance(wait, timedelta):
             raise
         _log.warning("publisher asks for patience", source=source, where=error.where, what=error.what)
         return Poll(payloads=(), again_in=wait)
+    await troubles.over(source)
     if not poll.payloads:
         POLLS.labels(source=source, outcome="empty").inc()
     return poll

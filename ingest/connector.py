@@ -19,7 +19,10 @@ class Poll:
 
 
 class Connector(Protocol):
-    """A transport: an async context manager with one verb. It never sleeps, retries, logs or touches the log."""
+    """A transport: an async context manager with one verb. It never sleeps, retries, logs or touches the log.
+
+    A poll may wait for its turn at a host, and for a second for a message: stopping waits for a poll in hand.
+    """
 
     async def poll(self, cursor: bytes) -> Poll:
         """Return what is new after `cursor` (empty at the very start).

@@ -105,7 +105,7 @@ def explain(sample: Sample, number: int) -> Explanation:
     members, refusals = len(batch.members), len(batch.rejections)
     take_item(item, batch, sample.tables, 0, sample.received)
     refusal = batch.rejections[refusals] if len(batch.rejections) > refusals else None
-    gone = sample.mapper.gone is not None and sample.mapper.gone(item.value)
+    gone = sample.mapper.gone is not None and sample.mapper.gone(item.value, item.root)
     verdict = Verdict.MEMBER if len(batch.members) > members else Verdict.UNCHANGED
     if refusal is not None or gone:
         verdict = Verdict.REFUSED if refusal is not None else Verdict.GONE

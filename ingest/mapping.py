@@ -15,7 +15,7 @@ from ingest.conversions import stamp
 from ingest.decoders.items import Wanted
 from ingest.generating import generate
 from ingest.identity import entity_iri
-from ingest.paths import Path, dig, parse_path
+from ingest.paths import MESSAGE, Path, dig, parse_path
 from ingest.source import Gone, Source, bindings_of, check_source
 from streams.identity import member_id
 from streams.record import Member, Point
@@ -63,7 +63,7 @@ class Mapper:
     member: Callable[..., Member]
     key: Callable[[Any, Mapping[str, Any], Tables, datetime], str]
     locate: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime]]
-    gone: Callable[[Any], bool] | None
+    gone: Callable[[Any, Mapping[str, Any]], bool] | None
     remains: Mapping[str, Any]
     rotates: bool = False
 
@@ -124,13 +124,13 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
     )
 
 
-def _gone(gone: Gone | None) -> Callable[[Any], bool] | None:
+def _gone(gone: Gone | None) -> Callable[[Any, Mapping[str, Any]], bool] | None:
     if gone is None:
         return None
-    steps, values = parse_path(gone.path).steps, frozenset(gone.values)
+    path, values = parse_path(gone.path), frozenset(gone.values)
 
-    def is_gone(item: Any) -> bool:
-        found = dig(item, steps)
+    def is_gone(item: Any, root: Mapping[str, Any]) -> bool:
+        found = dig(root if path.root else item, path.steps)
         return (str(found).lower() if isinstance(found, bool) else str(found)) in values
 
     return is_gone
@@ -153,4 +153,6 @@ def _root_names(source: Source) -> frozenset[str]:
 def _paths_of(source: Source) -> list[Path]:
     paths = [path for binding in bindings_of(source) for path in binding.plain_paths]
     paths += [path for binding in bindings_of(source) for side in (binding.place or ()) for path in side]
-    return [*paths, *(it.path for it in source.only), *(parse_path(it.by) for it in source.lookups.values())]
+    paths += [*(it.path for it in source.only), *(parse_path(it.by) for it in source.lookups.values())]
+    # What came with a document is no part of it, which a decoder would look for.
+    return [path for path in paths if path.steps[0] != MESSAGE]

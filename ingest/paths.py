@@ -6,8 +6,10 @@ name            the key, XML child or, quoted with @, XML attribute
     <a.b>.c         a key that holds dots or brackets, such as an IRI or the name of a column
     ^.a             from what is around the item, in lists inside lists
     $.a             from the root of the document instead of the item
+    $message.a      from what came with the document: topic, key, properties
     a[*]            every element of a list (in `each`); `a[*].b[*]` goes through lists inside lists
     a{*}            every value of an object (in `each`); `@key` is its key
+    $               in `each`, the document itself: one item
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ _STEP = re.compile(
 VALUES = "{*}"
 # The key under which an item of a list inside a list has what is around that list, without the list.
 AROUND = "^"
+
+
+# The key of a document's root under which bindings find what came with it.
+MESSAGE = "$message"
+# `each` of documents that are one item; of one that is a plain value, that is its `value`.
+WHOLE = "$"
 
 
 class PathError(ValueError):
@@ -81,8 +89,8 @@ def parse_path(text: str) -> Path:
         PathError: it is empty, malformed, or holds `[*]`.
 
     """
-    root = text.startswith("$.")
-    steps = tuple(_steps(text[2:] if root else text))
+    root = text.startswith(("$.", f"{MESSAGE}."))
+    steps = tuple(_steps(text.removeprefix("$.")))
     if not steps:
         raise PathError("a path cannot be empty")
     if "[*]" in text or VALUES in text:
@@ -91,12 +99,14 @@ def parse_path(text: str) -> Path:
 
 
 def parse_each(text: str, *, nested: bool = False) -> Each:
-    """Read the path of a list of items: one `[*]` or `{*}`, with `nested` several, and keys before and after them.
+    """Read the path of a list of items: one `[*]` or `{*}`, with `nested` several, and keys before and after them; or `WHOLE`.
 
     Raises:
         PathError: it has none, more than may be, or an index.
 
     """
+    if text == WHOLE:
+        return Each(text=text, before=(), after=())
     steps = list(_steps(text.removeprefix("$.").removeprefix("$")))
     lists = steps.count("*") + steps.count(VALUES)
     if not lists or (lists > 1 and not nested) or lists != text.count("[*]") + text.count(VALUES):

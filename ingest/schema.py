@@ -150,6 +150,7 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "licence": _IRI,
         **_entry(),
         **{name: transport.schema for name, transport in TRANSPORTS.items()},
+        "expect": object_of({"every": DURATION}, required=("every",)),
         "sample": TEXT,
         "model": {"enum": [model.name for model in models]},
         "stream": _NAME,
@@ -161,7 +162,7 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "publish": _publish(),
         "privacy": _privacy(),
     }
-    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "format", "only", "lookup", "publish", *PRIVACY_KEYS)
+    optional = (*ENTRY_KEYS, *TRANSPORTS, "expect", "sample", "format", "only", "lookup", "publish", *PRIVACY_KEYS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",

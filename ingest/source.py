@@ -33,6 +33,7 @@ KEYS = (
     "licence",
     *ENTRY_KEYS,
     *TRANSPORTS,
+    "expect",
     "sample",
     "model",
     "stream",
@@ -97,7 +98,8 @@ class Lookup:
 class Source:
     """One source file, read and checked. `title` and `description` are those of the stream it feeds.
 
-    `transport` is the options of the transport that the file names (ingest/transports).
+    `transport` is the options of the transport that the file names (ingest/transports). `expect` is the interval within
+    which something new is to be delivered, where the file declares one.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Source:
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
     entry: CatalogueEntry = field(default_factory=CatalogueEntry)
+    expect: timedelta | None = None
     privacy: Privacy = field(default_factory=Privacy)
 
 
@@ -210,6 +213,7 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         lookups=_lookups(root.get("lookup"), faults),
         publish=_publish(root.get("publish"), faults),
         entry=read_entry(root, faults),
+        expect=_expect(root.get("expect"), faults),
         privacy=read_privacy(root.get("privacy"), faults, environ),
     )
 
@@ -248,6 +252,16 @@ def _transport(root: Node, faults: Faults, environ: Mapping[str, str]) -> Option
         what = "`absent` does not fit: each payload of this source is only a part of what there is"
         faults.add(absent.line, what, "remove it; `deleted` works with parts too")
     return options
+
+
+def _expect(node: Node | None, faults: Faults) -> timedelta | None:
+    if node is None or not check_keys(node, ("every",), faults, where="expect"):
+        return None
+    every = node.get("every")
+    if every is None:
+        faults.add(node.line, "expect has no `every`", "write expect: { every: 15m }")
+        return None
+    return duration_of(every, faults, timedelta(minutes=15))
 
 
 def _model(root: Node, faults: Faults) -> str:

@@ -18,9 +18,16 @@ from streams.record import Point
 from vocab.model import Field, Kind
 
 # Words of a binding that say where a value comes from; the others say how it is converted.
-_ORIGINS = ("name", "line", "paths", "constant", "split", "place", "join", "coordinates", "lookup")
-_SPELLED = {"sentinels": "not", "comma": "decimal", "epoch": "as", "codes": "map", "otherwise_absent": "otherwise"}
-_SPELLED |= {"between": "with", "wkt": "as"}
+_ORIGINS = ("name", "line", "paths", "constant", "split", "place", "join", "coordinates", "lookup", "written")
+_SPELLED = {
+    "sentinels": "not",
+    "between": "with",
+    "wkt": "as",
+    "comma": "decimal",
+    "epoch": "as",
+    "codes": "map",
+    "otherwise_absent": "otherwise",
+}
 _EPOCHS = {1.0: "epoch_seconds", 1000.0: "epoch_milliseconds"}
 _COORDINATES = ("longitude", "latitude")
 
@@ -152,8 +159,8 @@ def _tried(binding: Binding, place: Place) -> list[Tried]:
         return [Tried(path="constant", part="", found=binding.constant, taken=True)]
     pairs: list[tuple[str, tuple[Path, ...]]] = [("", binding.paths or binding.coordinates)]
     if binding.join:
-        pairs = [("", (path,)) for path in binding.join]
-    if binding.split is not None:
+        pairs = [(f"part {number}", (path,)) for number, path in enumerate(binding.join, 1)]
+    elif binding.split is not None:
         pairs = [("date", (binding.split[0],)), ("time", (binding.split[1],))]
     elif binding.place is not None:
         parts = ("x", "y") if binding.crs else _COORDINATES
@@ -187,10 +194,11 @@ def words_of(binding: Binding) -> list[str]:
     written = []
     for field in parts_of(binding):
         value = getattr(binding, field.name)
-        is_unused = field.name == "written" or (field.name == "between" and not binding.join)
-        if field.name in _ORIGINS or is_unused or value is None or (not value and field.name != "default"):
+        is_said = value is not None if field.name == "default" else bool(value)
+        if field.name in _ORIGINS or not is_said or (field.name == "between" and not binding.join):
             continue
-        written.append(f"{_SPELLED.get(field.name, field.name)}: {_word(field.name, value)}")
+        word = "epoch_seconds_or_text" if field.name == "epoch" and binding.written else _word(field.name, value)
+        written.append(f"{_SPELLED.get(field.name, field.name)}: {word}")
     return written
 
 

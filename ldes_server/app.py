@@ -21,6 +21,7 @@ from ldes_server.documents import HTML, Document, documentation, model_document,
 from ldes_server.entry import live, stream
 from ldes_server.front import ROWS, Feed, front_page
 from ldes_server.gate import Gate
+from ldes_server.hooks import add_hooks
 from ldes_server.latest_shelf import LatestShelf
 from ldes_server.links import plain_address
 from ldes_server.live import Hub
@@ -131,6 +132,7 @@ def create_app(
     app.state.shelf = shelf
     app.state.site = Site(shelf, streams, base_url, metrics)
     app.state.docs = app.state.door = None
+    add_hooks(app)
     for path, endpoint, summary in _ADDRESSES:
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
         app.add_api_route(path, endpoint, methods=["GET"], openapi_extra=dict(openapi_of(path)), **words)

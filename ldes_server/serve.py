@@ -27,6 +27,7 @@ from ldes_server.shelf import CACHE_BYTES, Shelf, Store
 from ldes_server.shown import Shown
 from ldes_server.upkeep import Figures
 from streams.errors import ConfigError, Problem
+from streams.hooks import Hooks
 from streams.metrics import REQUESTS, render
 
 # Connections the kernel holds while we are busy: a burst of consumers after a restart must not be refused.
@@ -56,13 +57,14 @@ class WatchedStore(Store, CoverageStore, Protocol):
 class Address:
     """Where we listen, and how clients call it: `base_url`, absolute, without a slash at the end (HTTP-18).
 
-    `door` is where members may be posted; without one every stream is read-only.
+    `door` is where members may be posted; without one every stream is read-only. `hooks` takes what publishers push.
     """
 
     host: str
     port: int
     base_url: str
     door: Door | None = None
+    hooks: Hooks | None = None
 
 
 class _Server(uvicorn.Server):
@@ -121,7 +123,7 @@ async def serve(
     lane = Lane(cache, shown)
     meter = _Meter(lane)
     app = create_app(streams, store, base_url=address.base_url, cache=cache, metrics=meter.render)
-    app.state.door = address.door
+    app.state.door, app.state.hooks = address.door, address.hooks
     shelf: Shelf = app.state.shelf
     shelf.shown = shown
     site: Site = app.state.site

@@ -1,4 +1,4 @@
-"""Programs that the load tests need and the product does not: found on PATH, or unpacked from Debian's packages."""
+"""Programs that load tests and tests need and the product does not: found on PATH, or unpacked from Debian's packages."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ _SYSTEM = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 # Program -> the packages it is made of: its own, then libraries that a small system may lack.
 _PACKAGES: dict[str, tuple[str, ...]] = {
     "nginx": ("nginx", "libpcre2-8-0", "libssl3"),
+    "mosquitto": (
+        "mosquitto",
+        "libcap2",
+        "libcjson1",
+        "libdlt2",
+        "libmicrohttpd12",
+        "libmosquitto1",
+        "libssl3",
+        "libsystemd0",
+        "libwebsockets17",
+        "libwebsockets19",
+        "libwrap0",
+    ),
+    "mosquitto_pub": ("mosquitto-clients", "libcjson1", "libmosquitto1", "libssl3"),
     "wrk": ("wrk", "libluajit-5.1-2", "libluajit2-5.1-2", "libssl3"),
 }
 

@@ -11,6 +11,7 @@ from ldes_server.postgres_store import PostgresStore
 from ldes_server.replica import ReplicaStore
 from ldes_server.serve import Address, WatchedStore, serve
 from smartflanders.door import open_door
+from smartflanders.hooks import open_hooks
 from smartflanders.pilots import Plan
 from streams.settings import Settings
 
@@ -30,5 +31,6 @@ async def answer_readers(
             replica = await stack.enter_async_context(open_store(settings.database_read_url))
             store = ReplicaStore(primary, replica)
         door = await stack.enter_async_context(open_door(plan, settings, dsn, primary))
-        address = Address(host=settings.host, port=settings.port, base_url=settings.base_url, door=door)
+        hooks = await stack.enter_async_context(open_hooks(plan, settings, dsn))
+        address = Address(host=settings.host, port=settings.port, base_url=settings.base_url, door=door, hooks=hooks)
         await serve(plan.streams, store, address=address, stop=stop, ready=ready)

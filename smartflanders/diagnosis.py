@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from smartflanders.forecast import Part, full_after, unlimited
+from smartflanders.source_facts import SourceFacts, troubled
 from streams.errors import Problem
 
 # So long a history is needed to say how fast something grows.
@@ -132,6 +133,7 @@ class Facts:
     builds: Sequence[BuildFacts] = ()
     topics: Sequence[Part] = ()
     problems: Sequence[Problem] = ()
+    sources: Sequence[SourceFacts] = ()
     disk: DiskFacts | None = None
 
 
@@ -189,7 +191,9 @@ def forecast(facts: Facts) -> Forecast:
 def judge(facts: Facts) -> list[Finding]:
     """Return everything that needs attention, what stops the platform first."""
     found = [Finding(where=problem.where, what=problem.what, fix=problem.fix) for problem in facts.problems]
-    return [*found, *_disk(facts), *_holders(facts), *_lags(facts), *_silences(facts), *_builds(facts)]
+    found += [*_disk(facts), *_holders(facts), *_lags(facts)]
+    found += [Finding(where=where, what=what, fix=fix) for where, what, fix in troubled(facts.sources, facts.at)]
+    return [*found, *_silences(facts), *_builds(facts)]
 
 
 def _disk(facts: Facts) -> Iterator[Finding]:

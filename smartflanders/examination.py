@@ -20,6 +20,7 @@ from smartflanders.forecast import Part
 from smartflanders.logs_of import KAFKA, kafka_options, kept_topics
 from smartflanders.pilots import Plan
 from smartflanders.roles import ROLES, Tools, readings
+from smartflanders.source_facts import SourceFacts, source_facts
 from streams.errors import ConfigError, LogError, Problem
 from streams.kafka_log import KafkaLog
 from streams.lag import Reading
@@ -28,7 +29,7 @@ from streams.log import KeptLog
 from streams.migrate import check
 from streams.postgres_log import PostgresLog
 from streams.queries import load_queries
-from streams.record import members_topic, raw_topic, rejected_topic, state_topic
+from streams.record import members_topic, raw_topic, rejected_topic, state_topic, trouble_topic
 from streams.settings import Settings
 
 QUERIES = {**load_queries("ldes_server", "inspection"), **load_queries("streams", "inspection")}
@@ -75,8 +76,9 @@ async def examine(patient: Patient) -> Facts:
         if disk is not None:
             (reserve,) = await database.rows("inspected_reserve")
             disk = replace(disk, reserve=reserve["bytes"])
-        loops, problems = await _loops(database, store, patient, at)
-    return Facts(at=at, streams=streams, loops=loops, builds=builds, topics=topics or (), problems=problems, disk=disk)
+        loops, sources, problems = await _loops(database, store, patient, at)
+    found = Facts(at=at, streams=streams, loops=loops, builds=builds, problems=problems, sources=sources, disk=disk)
+    return replace(found, topics=topics or ())
 
 
 def disk_of(folder: Path) -> DiskFacts:
@@ -204,7 +206,7 @@ def _logged(stream: str, sources: Iterable[Source], topics: Sequence[Part] | Non
         return None
     names = {members_topic(stream)}
     for source in sources:
-        names |= {raw_topic(source.name), rejected_topic(source.name), state_topic(source.name)}
+        names |= {of(source.name) for of in (raw_topic, rejected_topic, state_topic, trouble_topic)}
     return round(sum(part.size for part in topics if part.name in names))
 
 
@@ -225,10 +227,11 @@ async def _builds(database: Database) -> list[dict[str, Any]]:
 
 async def _loops(
     database: Database, store: PostgresStore, patient: Patient, at: datetime
-) -> tuple[list[LoopFacts], list[Problem]]:
-    """Say of every loop of the plan who runs it and how far it is behind, and what is wrong with the log."""
+) -> tuple[list[LoopFacts], list[SourceFacts], list[Problem]]:
+    """Say of every loop of the plan who runs it and how far it is behind, how sources are, and what is wrong with the log."""
     holders = {row["key"]: _holder(row["holder"]) for row in await database.rows("inspected_leases")}
     behind: dict[str, tuple[int, timedelta]] = {}
+    sources: list[SourceFacts] = []
     problems: list[Problem] = []
     try:
         async with _open_log(patient) as log:
@@ -237,11 +240,13 @@ async def _loops(
             for reading in readings(tuple(ROLES), patient.plan, tools):
                 if reading.topic in there and (reading.role != "normalise" or state_topic(reading.name) in there):
                     behind[f"{reading.role} {reading.name}"] = await _behind(log, reading, at)
+            sources = await source_facts(patient.plan.sources, log, there)
     except ConfigError as error:
         problems += error.problems
     except LogError as error:
         problems.append(Problem(where="SF_LOG", what=error.what, fix=error.fix))
-    return [_loop(name, holders.get(lease_key(name)), behind.get(name)) for name in _names(patient)], problems
+    loops = [_loop(name, holders.get(lease_key(name)), behind.get(name)) for name in _names(patient)]
+    return loops, sources, problems
 
 
 def _holder(session: str) -> str:

@@ -13,7 +13,7 @@ from streams.errors import ConfigError, LogError, Problem
 from streams.kafka_options import LOOK, KafkaOptions
 from streams.log import KeptLog
 from streams.postgres_log import PostgresLog
-from streams.record import members_topic, raw_topic, rejected_topic, state_topic
+from streams.record import members_topic, raw_topic, rejected_topic, state_topic, trouble_topic
 from streams.settings import Settings
 
 # What SF_LOG begins with for a log on Kafka.
@@ -87,11 +87,11 @@ def kept_for(plan: Plan, settings: Settings) -> dict[str, timedelta]:
 
 
 def kept_topics(sources: Iterable[Source], settings: Settings) -> dict[str, timedelta]:
-    """Say how long each topic of these sources keeps its entries; checkpoints need only the newest, always kept."""
+    """Say how long each topic of these sources keeps its entries; of checkpoints and troubles the newest counts, always kept."""
     kept: dict[str, timedelta] = {}
     for source in sources:
         kept[raw_topic(source.name)] = settings.raw_retention
         kept[rejected_topic(source.name)] = settings.raw_retention
-        kept[state_topic(source.name)] = timedelta(minutes=10)
+        kept[state_topic(source.name)] = kept[trouble_topic(source.name)] = timedelta(minutes=10)
         kept[members_topic(source.stream)] = settings.member_retention
     return kept

@@ -95,6 +95,8 @@ KEYS: Mapping[str, str] = {
     "spatial": "Optional. The IRI of the place that the data is about, such as a municipality; one or a list. The "
     "box around what was measured is computed.",
     **{name: transport.meaning for name, transport in TRANSPORTS.items()},
+    "expect": "Optional. What the source promises: `expect: { every: 15m }` raises `sf_source_stale` when nothing new was "
+    "delivered for so long. Sources that speak first (mqtt, webhook, kafka) have `every` of their transport without it.",
     "sample": "Optional. A file name pattern by which `smartflanders up --replay` finds recordings of this source.",
     "model": "The reference model: a page of [models](models.md).",
     "stream": "The stream that the members join. Several sources may feed one stream; they name the same model.",
@@ -246,9 +248,10 @@ A path names one value of an item: keys with dots (`location.lon`), indexes in b
 with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `names[language=nl].text` takes the element whose
 `language` is `nl`; a key that holds dots or brackets stands between `<` and `>`: `<http://www.w3.org/ns/sosa/hasResult>`.
 `$.` starts at the document instead of the item, and `^.` at what is around the item where `each` goes through lists inside
-lists (`entity[*].trip_update.stop_time_update[*]`). In `each`, `[*]` is a list and `{*}` the values of an object, whose key is
-then `@key`. A path that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required
-name without a value refuses the item; an optional one is left out of the member.
+lists (`entity[*].trip_update.stop_time_update[*]`). In `each`, `[*]` is a list, `{*}` the values of an object, whose key is
+then `@key`, and `$` alone the whole document; `$message.topic` is what [came with it](../how-to/take-what-is-pushed.md). A path
+that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required name without a value
+refuses the item; an optional one is left out of the member.
 """
 
 STATES: Mapping[str, str] = {

@@ -15,6 +15,8 @@ from ingest.connectors.table import open_connector
 from ingest.mapping import compile_mapping
 from ingest.normalise import checkpoint_offset, normalised_offset, run_normaliser
 from ingest.source import Source
+from ingest.staleness import run_staleness
+from ingest.transports.webhook import WebhookOptions
 from ldes_server.activities import publish_changes
 from ldes_server.building import run_views
 from ldes_server.digests import run_signing
@@ -66,6 +68,8 @@ async def run_roles(names: Sequence[str], plan: Plan, settings: Settings, dsn: s
     ):
         tools = Tools(settings=settings, log=log, store=store, stop=stop)
         jobs: dict[str, Job] = {"lag": partial(run_lag, log, readings(names, plan, tools), stop=stop)}
+        if "collect" in names:
+            jobs["staleness"] = partial(run_staleness, plan.sources, log, stop=stop)
         for name in names:
             if name == "collect":
                 _are_due(plan)
@@ -91,11 +95,15 @@ def readings(names: Sequence[str], plan: Plan, tools: Tools) -> list[Reading]:
 def _are_due(plan: Plan) -> None:
     """Count the lateness of publishers that never answered from here on."""
     for source in plan.sources:
+        if isinstance(source.transport, WebhookOptions):
+            continue
         DUE.labels(source=source.name).set(time.time())
 
 
 def _collecting(plan: Plan, tools: Tools) -> Mapping[str, Work]:
-    return {f"collect {source.name}": partial(_collect, source, tools) for source in plan.sources}
+    # What is posted is taken by the processes that answer HTTP (smartflanders/hooks.py).
+    asked = [source for source in plan.sources if not isinstance(source.transport, WebhookOptions)]
+    return {f"collect {source.name}": partial(_collect, source, tools) for source in asked}
 
 
 def _normalising(plan: Plan, tools: Tools) -> Mapping[str, Work]:

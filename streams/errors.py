@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 
 class SmartFlandersError(Exception):
@@ -55,8 +56,25 @@ class ConfigError(SmartFlandersError):
         return "\n".join(lines)
 
 
+class Trouble(Enum):
+    """What kind of failure a publisher's is; closed, because it is also a metric label."""
+
+    FAILED = "failed"  # it answered an error, or an answer was cut off, too late or too large
+    UNREACHABLE = "unreachable"  # nobody is at its address, or the connection was lost
+    REFUSED = "refused"  # it does not let us in: user, password, key, certificate or rights
+    SILENT = "silent"  # the connection stands and nothing comes for longer than the source file allows
+    BROKEN = "broken"  # what it sends is against its own protocol
+    BUSY = "busy"  # more comes than is taken in: senders were told to come back
+
+
 class SourceError(SmartFlandersError):
     """A publisher did not answer or answered an error page; retried with back-off unless `retriable` is false."""
+
+    def __init__(
+        self, what: str, *, where: str, fix: str, retriable: bool = False, kind: Trouble = Trouble.FAILED
+    ) -> None:
+        super().__init__(what, where=where, fix=fix, retriable=retriable)
+        self.kind = kind
 
 
 class LogError(SmartFlandersError):

@@ -54,6 +54,21 @@ DUE = _newest(
     "source",
 )
 
+SOURCE_ERRORS = _counter(
+    "sf_source_errors_total", "Failures of publishers, by kind (streams.errors.Trouble).", "source", "kind"
+)
+STALE = _newest(
+    "sf_source_stale",
+    "1 while a source has not delivered within the interval that its file declares, else 0.",
+    "source",
+)
+DELIVERIES = _counter(
+    "sf_deliveries_total",
+    "What publishers posted to webhooks; outcome: taken, refused (token, signature), busy, failed (the log).",
+    "source",
+    "outcome",
+)
+
 # --- normalise -------------------------------------------------------------------------------------------------------
 # Nothing vanishes: items in = the sum over the outcomes, per source.
 ITEMS_IN = _counter("sf_items_in_total", "Items found in payloads.", "source")

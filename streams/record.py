@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 # Payloads under this many bytes gain nothing from deflate (gzip header plus dictionary warm-up).
 _COMPRESS_FROM = 512
 # Level 1 costs a tenth of level 6 on the MIV minute (7 MB of XML) for 25 % more bytes on disk.
 _COMPRESS_LEVEL = 1
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Reason(Enum):
@@ -113,7 +116,8 @@ class Payload:
     """One answer of a publisher, as received: the content of `raw.<source>`.
 
     `cursor` is the connector's bookmark after this payload; polling again with it means that everything up to and
-    including this payload is safe in the log.
+    including this payload is safe in the log. `message` is what came around the body where the publisher speaks first:
+    topic, key, properties; JSON values, which bindings read as `$message.topic`.
     """
 
     source: str
@@ -121,6 +125,7 @@ class Payload:
     media_type: str
     body: bytes
     cursor: bytes = b""
+    message: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
     def __post_init__(self) -> None:
         """Refuse a naive time."""
@@ -133,6 +138,8 @@ class Payload:
             "media_type": self.media_type.encode(),
             "cursor": self.cursor,
         }
+        if self.message:
+            headers["message"] = orjson.dumps(self.message)
         body = self.body
         if len(body) >= _COMPRESS_FROM:
             packed = zlib.compress(body, _COMPRESS_LEVEL)
@@ -147,12 +154,14 @@ class Payload:
         body = record.value
         if record.headers.get("encoding") == b"deflate":
             body = zlib.decompress(body)
+        message = record.headers.get("message")
         return cls(
             source=record.key.decode(),
             received_at=parse_time(record.headers["received_at"].decode()),
             media_type=record.headers["media_type"].decode(),
             body=body,
             cursor=record.headers.get("cursor", b""),
+            message=orjson.loads(message) if message else _NOTHING,
         )
 
 
@@ -277,6 +286,11 @@ def members_topic(stream: str) -> str:
 def rejected_topic(source: str) -> str:
     """Name the topic that keeps what a source sent and we refused."""
     return f"rejected.{source}"
+
+
+def trouble_topic(source: str) -> str:
+    """Name the topic whose last entry says what is wrong with a source, or that nothing is."""
+    return f"trouble.{source}"
 
 
 def state_topic(source: str) -> str:

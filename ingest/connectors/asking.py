@@ -58,8 +58,9 @@ class Asker:
         self._access = access
         self._session: aiohttp.ClientSession | None = None
         self._tokens = None if access.oauth2 is None else Tokens(source, access.oauth2, self._token)
-        shown = repr((sorted(access.headers.items()), access.oauth2))
-        self._key = hashlib.sha256(shown.encode()).hexdigest()
+        client = () if access.oauth2 is None else (access.oauth2.token_url, access.oauth2.client_id)
+        keys = repr((sorted(access.headers.items()), client))
+        self._key = hashlib.sha256(keys.encode()).hexdigest()
 
     async def __aenter__(self) -> Self:
         """Open the connection pool; a closed one may be opened again."""

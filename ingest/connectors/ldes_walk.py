@@ -104,10 +104,8 @@ class Walk:
         else:
             self._live[page] = (digest, frozenset(map(_hash, members)))
             self._links[page] = frozenset(links)
-        waiting = set(self._stack)
-        new = [
-            link for link in links if link not in waiting and link not in self._live and _hash(link) not in self._done
-        ]
+        known = {*self._stack, *self._live}
+        new = [link for link in dict.fromkeys(links) if link not in known and _hash(link) not in self._done]
         self._stack += reversed(new)
 
     def _finish(self, page: str) -> None:

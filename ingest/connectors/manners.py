@@ -21,6 +21,7 @@ class Host:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._pace = asyncio.Lock()
         self._pause = 0.0
         self._next = 0.0
         self._closed: dict[str, float] = {}
@@ -31,10 +32,10 @@ class Host:
         self._pause = max(self._pause, pause.total_seconds())
         async with self._slots:
             if self._pause:
-                now = asyncio.get_running_loop().time()
-                begin = max(now, self._next)
-                self._next = begin + self._pause
-                await asyncio.sleep(begin - now)
+                clock = asyncio.get_running_loop().time
+                async with self._pace:
+                    await asyncio.sleep(max(0.0, self._next - clock()))
+                    self._next = clock() + self._pause
             yield
 
     def close(self, key: str, wait: timedelta) -> None:

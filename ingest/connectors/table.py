@@ -10,7 +10,9 @@ from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.kafka import KafkaSourceOptions
 from ingest.transports.ldes import LdesOptions
+from ingest.transports.mqtt import MqttOptions
 from ingest.transports.sensorthings import SensorThingsOptions
 from ingest.transports.websocket import WebSocketOptions
 
@@ -46,14 +48,28 @@ def _sensorthings(source: str, options: SensorThingsOptions) -> Connector:
     return SensorThings(source, options)
 
 
+def _mqtt(source: str, options: MqttOptions) -> Connector:
+    from ingest.connectors.mqtt import Mqtt  # noqa: PLC0415 - as above
+
+    return Mqtt(source, options)
+
+
+def _kafka(source: str, options: KafkaSourceOptions) -> Connector:
+    from ingest.connectors.kafka import Kafka  # noqa: PLC0415 - as above
+
+    return Kafka(source, options)
+
+
 # A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
-    GbfsOptions: _gbfs,
     WebSocketOptions: _websocket,
     LdesOptions: _ldes,
     SensorThingsOptions: _sensorthings,
+    GbfsOptions: _gbfs,
+    MqttOptions: _mqtt,
+    KafkaSourceOptions: _kafka,
 }
 
 

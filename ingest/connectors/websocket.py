@@ -55,7 +55,11 @@ class WebSocket:
         """Get ready; a closed connector may be opened again."""
         seconds = self._options.timeout.total_seconds()
         timeout = aiohttp.ClientTimeout(total=None, connect=seconds, sock_connect=seconds)
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(_refuse)
+        self._session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, trace_configs=[tracing]
+        )
         self._name, self._count = uuid4().hex, 0
         return self
 
@@ -204,6 +208,12 @@ class WebSocket:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = f"no connection: {str(error) or type(error).__name__}"
             raise self._error(what, fix="check the address, the network and the certificate") from error
+
+
+async def _refuse(_session: object, _context: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
+    """Follow no redirect: the library would show the keys of the source to whoever it leads to."""
+    target = shown(asked.response.headers.get("Location", ""))
+    raise aiohttp.ClientConnectionError(f"the publisher redirects to {target}; name that address in the source file")
 
 
 _PASSES = "usually passes by itself; if it happens at once each time, check `subscribe` and the key"

@@ -6,8 +6,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from ingest.decoders.items import Break, Item, Spread, Wanted
 from streams.record import Reason
@@ -19,7 +18,6 @@ _DELIMITERS = ",;\t|"
 _LONGEST_ROW = 100
 # Bytes that are no UTF-8 become these.
 _FOREIGN = re.compile("[\udc80-\udcff]")
-_NO_ROOT: Mapping[str, Any] = {}
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -42,7 +40,7 @@ def csv_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
     lines = _lines(body, wanted.format.encoding)
     rows = _Rows(lines, wanted.format.delimiter or _delimiter(lines))
     names: Sequence[str] = wanted.format.columns
-    spread, index = Spread(each, _NO_ROOT), 0
+    spread, index = Spread(each, {}), 0
     while (row := rows.next()) is not None:
         if isinstance(row, Break):
             yield row

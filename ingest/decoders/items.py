@@ -34,7 +34,7 @@ class Item(NamedTuple):
 
     def below(self, path: str) -> str:
         """Name a place inside the item; a path from the root stays as it is."""
-        if not path or path.startswith("$."):
+        if not path or path.startswith("$"):
             return path or self.path
         return f"{self.path}/{path.replace('.', '/')}" if self.place.startswith("/") else f"{self.path}.{path}"
 

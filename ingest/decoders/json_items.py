@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ingest.decoders.items import Break, Item, Spread, Wanted
-from ingest.paths import VALUES, Each, dig, listed
+from ingest.paths import VALUES, WHOLE, Each, dig, listed
 from streams.record import Reason
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -52,6 +52,8 @@ def document_items(document: Any, body: bytes, wanted: Wanted) -> Iterator[Item 
 
 def _list(document: Any, each: Each) -> list[Any] | None:
     """Return the list at a place; a single value there is none: a feed that says so has changed shape."""
+    if each.text == WHOLE:
+        return [document if type(document) is dict else {"value": document}]
     if each.before and each.before[-1] == VALUES:
         return listed(document, each.before)
     found = dig(document, each.before)
@@ -64,6 +66,9 @@ def items_of(document: Any, each: Each, body: bytes = b"") -> Iterator[Item | Br
     if found is None:
         return
     root: Mapping[str, Any] = document if type(document) is dict else {}
+    if each.text == WHOLE:
+        yield Item(found[0], found[0], WHOLE, 0)
+        return
     keys = [key for key in each.before if key != VALUES]
     place = ".".join(("$", *keys)) + "[*]" + ("" if each.inner else "".join(f".{step}" for step in each.after))
     if not each.inner:
@@ -79,6 +84,8 @@ def items_of(document: Any, each: Each, body: bytes = b"") -> Iterator[Item | Br
 
 def _repaired(text: str, position: int, each: Each) -> Any:
     """Close a document after its last whole item before `position`; None when there is no such item."""
+    if each.text == WHOLE:
+        return None
     inside = "{" * len(each.before) + "["
     stack, end = "", 0
     for token in _TOKEN.finditer(text, 0, position):

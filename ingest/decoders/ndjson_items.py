@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import orjson
 
@@ -13,7 +12,6 @@ from streams.record import Reason
 _EXCERPT = 200
 # RFC 7464 puts it before each text of a sequence.
 _SEPARATOR = b"\x1e"
-_NO_ROOT: Mapping[str, Any] = {}
 
 
 def ndjson_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
@@ -30,7 +28,7 @@ def ndjson_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
             excerpt=body[:_EXCERPT],
         )
         return
-    spread = Spread(each, _NO_ROOT)
+    spread = Spread(each, {})
     place = "$[*]" + ("" if each.inner else "".join(f".{step}" for step in each.after))
     index = 0
     for number, line in enumerate(body.split(b"\n"), 1):

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from ingest.transports.files import FILES
 from ingest.transports.gbfs import GBFS
 from ingest.transports.http_poll import HTTP_POLL
+from ingest.transports.kafka import KAFKA
 from ingest.transports.ldes import LDES
+from ingest.transports.mqtt import MQTT
 from ingest.transports.sensorthings import SENSORTHINGS
 from ingest.transports.transport import Options, Transport
+from ingest.transports.webhook import WEBHOOK
 from ingest.transports.websocket import WEBSOCKET
 
 # A new transport is its module here, its connector with a line in ingest/connectors/table.py, and one line below.
@@ -18,10 +21,13 @@ TRANSPORTS: Mapping[str, Transport] = {
     for transport in (
         HTTP_POLL,
         FILES,
-        GBFS,
         WEBSOCKET,
         LDES,
         SENSORTHINGS,
+        GBFS,
+        MQTT,
+        KAFKA,
+        WEBHOOK,
     )
 }
 

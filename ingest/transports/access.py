@@ -44,12 +44,12 @@ class Access:
     """Ask `url` every `every`; give up after `timeout`, refuse more than `max_bytes`.
 
     `headers` and the token of `oauth2` go to the origin of `url` only. `max_bytes` counts decompressed bodies.
-    `media_type` overrides what the publisher says.
+    `media_type` overrides what the publisher says. What may hold secrets is not shown when options are printed.
     """
 
-    url: str
+    url: str = field(repr=False)
     every: timedelta
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     oauth2: OAuth2 | None = None
     pause: timedelta = timedelta(0)
     timeout: timedelta = timedelta(seconds=30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingest.schema_parts import TEXT, Schema, object_of, told
 from ingest.transports.options import url_of
@@ -36,7 +36,7 @@ class OAuth2:
 
     token_url: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     scope: str = ""
     audience: str = ""
     in_body: bool = False

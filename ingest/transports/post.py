@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.schema_parts import TEXT, Schema, object_of, told
@@ -32,7 +32,7 @@ class Post:
 
     kind: str
     media_type: str
-    value: Any
+    value: Any = field(repr=False)
 
 
 def post_of(node: Node | None, faults: Faults, environ: Mapping[str, str]) -> Post | None:

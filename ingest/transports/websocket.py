@@ -44,10 +44,10 @@ _SCHEMA = object_of(
 class WebSocketOptions:
     """Listen at `url` after sending each of `subscribe`; every message becomes a payload."""
 
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     protocol: str = ""
-    subscribe: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = field(default=(), repr=False)
     only: Sign | None = None
     error_when: Sign | None = None
     silence: timedelta = timedelta(minutes=2)

@@ -18,6 +18,7 @@ from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
 from tests.support.asked_publishers import ASKED
+from tests.support.publishers import KafkaPublisher, broker_of
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"
 
@@ -90,7 +91,7 @@ class FilesPublisher:
         return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json", settle=timedelta(0)))
 
 
-@pytest.fixture(params=["http_poll", "files", "gbfs", *ASKED])
+@pytest.fixture(params=["http_poll", "files", "gbfs", "mqtt", "kafka", *ASKED])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """Run the publisher of one transport; a new transport is one new parameter."""
     if request.param == "files":
@@ -99,6 +100,16 @@ async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     if request.param in ASKED:
         async with ASKED[request.param]() as asked:
             yield asked
+        return
+    if request.param == "kafka":
+        yield KafkaPublisher(request.getfixturevalue("kafka").servers)
+        return
+    if request.param == "mqtt":
+        with broker_of(tmp_path) as told:
+            async with told.connector() as connector:
+                # From here on the broker keeps what comes for us.
+                await connector.poll(b"")
+            yield told
         return
     publisher = GbfsPublisher() if request.param == "gbfs" else HttpPublisher()
     application = web.Application()

@@ -76,6 +76,28 @@ def test_words_and_groups_are_shown_element_by_element() -> None:
     assert steps["point"].words == ["decimal: comma"]
 
 
+def test_values_that_stand_together_or_are_left_out_are_shown(tmp_path: Path) -> None:
+    """Every part of a joined key, a geometry, and what stands in for a value that is missing are among the steps."""
+    words: dict[str, Any] = {
+        "entity": {"join": ["site", "way"], "with": "/"},
+        "observed_at": {"from": "seen", "as": "epoch_seconds_or_text"},
+        "free_spaces": {"from": "free", "default": 0},
+        "operator": {"from": "where", "as": "wkt", "order": "lat_lon"},
+        "point": {"coordinates": ["place", "where"], "order": "lat_lon"},
+    }
+    body = json.dumps(
+        {"results": [{"site": 7, "way": "IN", "seen": 1793523600, "where": "POINT (51.05 3.72)"}]}
+    ).encode()
+    steps = steps_of(explain(sample_of(changed(tmp_path, each="results[*]", bind=words), body), 1))
+    assert [(it.path, it.taken) for it in steps["entity"].tried] == [("site", True), ("way", True)]
+    assert (steps["entity"].words, steps["entity"].after) == (["with: /"], "7/IN")
+    assert steps["observed_at"].words == ["as: epoch_seconds_or_text"]
+    assert (steps["free_spaces"].words, steps["free_spaces"].after) == (["default: 0"], 0)
+    assert sorted(steps["operator"].words) == ["as: wkt", "order: lat_lon"]
+    assert [(it.path, it.taken) for it in steps["point"].tried] == [("place", False), ("where", True)]
+    assert steps["point"].after == steps["operator"].after == "POINT (3.72 51.05)"
+
+
 @pytest.mark.parametrize(
     ("fields", "name", "reason"),
     [

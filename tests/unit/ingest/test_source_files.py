@@ -94,6 +94,10 @@ def test_all_faults_come_at_once_with_their_lines(tmp_path: Path) -> None:
         (HEAD + BIND + "publish: { transaction: minute }", "transaction 'minute' is unknown"),
         (HEAD + BIND + "publish: { operations: some }", "write operations: true or false"),
         (HEAD + BIND + "publish: { operations: false, absent: delete }", "deletions without operations"),
+        (
+            HEAD.replace("every: 60s", "every: 60s, pages: { next: n }") + BIND + "publish: { absent: delete }",
+            "`absent` does not fit: each payload of this source is only a part",
+        ),
         (HEAD + BIND + "publish: { deleted: { from: state } }", "deleted needs the values"),
         (HEAD + BIND + "publish: { deleted: { equals: [gone] } }", "from is missing"),
     ],

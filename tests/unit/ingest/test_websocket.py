@@ -180,6 +180,16 @@ async def test_a_refused_handshake_is_named(status: int, headers: dict[str, str]
         assert error.again_in.total_seconds() == wait
 
 
+async def test_no_redirect_is_followed_since_keys_would_go_along() -> None:
+    """A handshake that is redirected is an error that names where to, and nobody there sees the key."""
+    async with staged(saying("{}")) as other, staged(keep_open) as stage:
+        stage.status, stage.answer = 302, {"Location": other.url.replace("ws:", "http:") + "?a=b"}
+        async with listening(stage, "headers: { X-Api-Key: '${KEY}' }") as connector:
+            error = await failure(connector)
+        assert f"redirects to {other.url.replace('ws:', 'http:')}; name that address" in error.what
+        assert other.headers == []
+
+
 async def test_nobody_at_home_is_an_error() -> None:
     """A refused connection is named without the key in its address."""
     async with staged(keep_open) as stage:

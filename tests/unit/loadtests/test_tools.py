@@ -38,7 +38,7 @@ def nginx(tmp_path: Path) -> Iterator[Nginx]:
         yield running
 
 
-@pytest.mark.parametrize("name", ["nginx", "wrk"])
+@pytest.mark.parametrize("name", ["nginx", "wrk", "mosquitto", "mosquitto_pub"])
 def test_a_program_has_all_it_needs(name: str) -> None:
     """Installed or unpacked, the program is a file that can be run and lacks no library."""
     tool = have(name)
