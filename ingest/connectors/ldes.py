@@ -65,17 +65,19 @@ class Ldes:
             SourceError: no answer, an error status, too large a page, or a promise that is broken.
 
         """
+        going_on = cursor == self._after
+        self._after = None  # until this poll is through: broken off, the walk may be ahead of what was given
         try:
-            return await self._polled(cursor)
+            poll = await self._polled(cursor, going_on=going_on)
         except ClosedDoorError:
+            self._after = cursor
             raise
-        except SourceError:
-            self._after = None  # the walk in hand may be ahead of what was given
-            raise
+        self._after = poll.payloads[-1].cursor if poll.payloads else cursor
+        return poll
 
-    async def _polled(self, cursor: bytes) -> Poll:
-        if cursor != self._after:
-            self._walk, self._after, self._tags = Walk.read(cursor, self._entry), cursor, {}
+    async def _polled(self, cursor: bytes, *, going_on: bool) -> Poll:
+        if not going_on:
+            self._walk, self._tags = Walk.read(cursor, self._entry), {}
         elif self._walk.next is None and not self._walk.begin_round():
             return Poll(payloads=(), again_in=self._interval)
         for _ in range(_PAGES):
@@ -84,7 +86,6 @@ class Ldes:
                 return Poll(payloads=(), again_in=self._interval)
             payload = await self._read(page)
             if payload is not None:
-                self._after = payload.cursor
                 return Poll(payloads=(payload,), again_in=_AT_ONCE if self._walk.next else self._interval)
         return Poll(payloads=(), again_in=_AT_ONCE if self._walk.next else self._interval)
 

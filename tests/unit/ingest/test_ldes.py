@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -105,6 +106,20 @@ async def test_what_was_not_said_to_be_safe_is_given_again() -> None:
         first = (await connector.poll(b"")).payloads
         again = (await connector.poll(b"")).payloads
         assert [(it.body, it.cursor) for it in first] == [(it.body, it.cursor) for it in again]
+
+
+async def test_a_poll_that_is_broken_off_anywhere_loses_nothing() -> None:
+    """Cancelled while a page is asked for, read or written out, the connector gives it all the same."""
+    text = Written(members=tuple(range(500))).turtle()
+    async with scripted(lambda _: web.Response(text=text, content_type="text/turtle")) as script:
+        for steps in range(20):
+            async with Ldes("demo", options(script)) as connector:
+                task = asyncio.create_task(connector.poll(b""))
+                await asyncio.wait({task}, timeout=steps * 0.003)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                (payload,) = (await connector.poll(b"")).payloads
+                assert payload.body.count(b"tree#member>") == 500, steps
 
 
 @pytest.mark.parametrize("tagged", [False, True])
