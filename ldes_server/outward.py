@@ -11,6 +11,9 @@ from starlette.responses import Response
 from ldes_server.ngsi_ld import answering as ngsi_ld
 from ldes_server.ngsi_ld.answering import NgsiLd
 from ldes_server.ngsi_ld.asking import ASKED, parameters_of
+from ldes_server.sensorthings import answering as sensorthings
+from ldes_server.sensorthings.answering import SensorThings, parameters
+from ldes_server.sensorthings.entity import BASE
 from ldes_server.shelf import Shelf
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -24,6 +27,11 @@ class _Site(Protocol):
 def _ngsi_ld() -> Iterator[tuple[str, Endpoint, str]]:
     for path, (handler, summary) in ngsi_ld.ADDRESSES.items():
         yield path, _endpoint("ngsi_ld", NgsiLd, handler), summary
+
+
+def _sensorthings() -> Iterator[tuple[str, Endpoint, str]]:
+    for path, (handler, summary) in sensorthings.ADDRESSES.items():
+        yield path, _endpoint("sensorthings", SensorThings, handler), summary
 
 
 def _endpoint(
@@ -45,7 +53,9 @@ def _endpoint(
 def openapi_of(path: str) -> Mapping[str, Any]:
     """Return what OpenAPI says of the query of an address; nothing for addresses of others."""
     plain = path.replace(":path}", "}")
+    if plain == f"{BASE}/{{path}}":
+        return parameters()
     return parameters_of(plain) if plain in ASKED else {}
 
 
-ADDRESSES: tuple[tuple[str, Endpoint, str], ...] = (*_ngsi_ld(),)
+ADDRESSES: tuple[tuple[str, Endpoint, str], ...] = (*_ngsi_ld(), *_sensorthings())

@@ -27,10 +27,10 @@ class Trails:
             rows = await connection.fetch(QUERIES["newest_of"], list(streams), names)
         return [(row[0], published(row[1:])) for row in map(tuple, rows)]
 
-    async def entities(self, stream: str) -> int:
-        """Return how many entities of a stream are not deleted."""
+    async def entities(self, stream: str, *, placed: bool = False) -> int:
+        """Return how many entities of a stream are not deleted; only `placed` ones, that have a point, if asked."""
         async with self._database.connection("count entities") as connection:
-            return int(await connection.fetchval(QUERIES["entities"], stream))
+            return int(await connection.fetchval(QUERIES["entities"], stream, placed))
 
     async def blocks(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[int]:
         """Return the blocks among `span` that may hold what is wanted, in the order of the trail, at most `limit`."""

@@ -191,9 +191,9 @@ class _Trails:
             return found
         return await self._primary.newest_of(streams, entities)
 
-    async def entities(self, stream: str) -> int:
+    async def entities(self, stream: str, *, placed: bool = False) -> int:
         """Return how many entities the replica has."""
-        return await self._replica.entities(stream)
+        return await self._replica.entities(stream, placed=placed)
 
     async def blocks(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[int]:
         """Return the blocks that may hold what is wanted, as the replica knows."""

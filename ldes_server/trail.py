@@ -52,8 +52,8 @@ class TrailStore(Protocol):
         """Return the newest members of some entities, deletions too, with the names of their streams."""
         ...
 
-    async def entities(self, stream: str) -> int:
-        """Return how many entities of a stream are not deleted."""
+    async def entities(self, stream: str, *, placed: bool = False) -> int:
+        """Return how many entities of a stream are not deleted; only `placed` ones, that have a point, if asked."""
         ...
 
     async def blocks(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[int]:

@@ -13,6 +13,7 @@
     sensorthings:
       thing: parking facility                # what the Thing is, in an English phrase
       datastreams: [free_spaces, occupancy]  # names with a result; label and unit are those of the shape
+      until: interval_end                    # when an observation ends that began at observed_at; none: it is of a moment
     terms:                                   # for people and checkers: name -> vocabulary -> term
       free_spaces: { datex2: parkingNumberOfVacantSpaces }
 
@@ -58,6 +59,7 @@ class Alignment:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     thing: str = ""
     datastreams: tuple[str, ...] = ()
+    until: str = ""
     terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

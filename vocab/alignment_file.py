@@ -58,7 +58,7 @@ class _Reader:
     def document(self, root: yaml.Node | None) -> Alignment:
         parts = self.entries(root, "the file", ("ngsi_ld", "sensorthings", "terms")) if root else {}
         ngsi = self.section(parts, "ngsi_ld", ("type", "context", "attributes"))
-        things = self.section(parts, "sensorthings", ("thing", "datastreams"))
+        things = self.section(parts, "sensorthings", ("thing", "datastreams", "until"))
         attributes = {each.key: self.attribute(each) for each in self.names(ngsi.get("attributes"), "attributes")}
         self.refuse_shared(attributes, parts["ngsi_ld"].line if "ngsi_ld" in parts else 1)
         if ngsi:
@@ -71,6 +71,7 @@ class _Reader:
             attributes=attributes,
             thing=self.text(things.get("thing")),
             datastreams=tuple(self.datastreams(things.get("datastreams"))),
+            until=self.until(things.get("until")),
             terms={each.key: self.terms(each) for each in self.names(parts.get("terms"), "terms")},
         )
 
@@ -162,6 +163,14 @@ class _Reader:
             else:
                 yield name
 
+    def until(self, entry: _Entry | None) -> str:
+        name = self.text(entry)
+        if entry is not None and (name not in self.fields or self.kind(name) is not Kind.DATETIME):
+            known = (each for each, found in self.fields.items() if found.kind is Kind.DATETIME)
+            self.fault(entry.line, f"until is the name of a time, and {name!r} is none; {_suggest(name, known)}")
+            return ""
+        return name
+
     def terms(self, entry: _Entry) -> dict[str, str]:
         return {key: self.text(each) for key, each in self.entries(entry.node, entry.key).items()}
 
@@ -186,4 +195,4 @@ def _line(node: yaml.Node) -> int:
 def _suggest(word: str, known: Iterable[str]) -> str:
     words = sorted(known)
     near = get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(words)}"
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(words) or 'none'}"

@@ -15,8 +15,9 @@ CROSS JOIN LATERAL (
 WHERE s.name = ANY ($1::text[])
 
 -- name: entities
--- How many entities of a stream are not deleted: a row of ldes.latest each.
-SELECT count(*) FROM ldes.latest WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND NOT deleted
+-- How many entities of a stream are not deleted, where $2 only those with a place: a row of ldes.latest each.
+SELECT count(*) FROM ldes.latest
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND NOT deleted AND (longitude IS NOT NULL OR NOT $2)
 
 -- name: blocks
 -- The blocks from $2 to before $3, at most $7, that may hold members observed from $4 to $5: those whose extent says so, and

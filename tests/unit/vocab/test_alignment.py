@@ -129,6 +129,10 @@ def test_all_faults_are_told_at_once_with_their_lines(rewritten: Callable[[str],
         ("ngsi_ld: no\n", "alignment.yaml:1: ngsi_ld must be a mapping"),
         ("terms: {}\nterms: {}\n", "alignment.yaml:2: terms is written twice in the file"),
         ("sensorthings: { datastreams: free_spaces }\n", "alignment.yaml:1: datastreams must be a list of names"),
+        (
+            "sensorthings: { until: occupancy }\n",
+            "alignment.yaml:1: until is the name of a time, and 'occupancy' is none",
+        ),
         ("sensorthings: { thing: [a] }\n", "alignment.yaml:1: thing must be a text"),
     ],
 )
