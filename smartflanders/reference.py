@@ -165,7 +165,18 @@ def _model(model: Model) -> str:
         f"*{model.title['nl']}. {model.description['nl']}*\n\n"
         + table(("Name", "Kind", "Unit", "Range or codes", "Required", "English", "Nederlands"), rows)
         + f"\nColumns of CSV and GeoJSON: {', '.join(f'`{name}`' for name in compile_flat(model).names)}.\n"
+        + _elsewhere(model)
     )
+
+
+def _elsewhere(model: Model) -> str:
+    """Say what a model's names are called in other worlds."""
+    alignment = model.alignment
+    said = ", ".join(f"`{name}` as `{attribute.name}`" for name, attribute in alignment.attributes.items())
+    columns = [column.name for column in compile_flat(model).columns if column.field.name in alignment.datastreams]
+    ngsi_ld = f"\nNGSI-LD: an entity is a `{alignment.type}`; {said}.\n" if alignment.type else ""
+    datastreams = f"; Datastreams {', '.join(f'`{name}`' for name in columns)}" if columns else ""
+    return ngsi_ld + (f"\nSensorThings: a Thing is a {alignment.thing}{datastreams}.\n" if alignment.thing else "")
 
 
 def _field(field: Field, model: Model) -> Sequence[str]:

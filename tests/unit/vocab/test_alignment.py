@@ -44,21 +44,24 @@ def test_every_model_is_aligned(name: str) -> None:
 
 @every_model
 def test_readmes_say_the_same_to_people(name: str) -> None:
-    """Every name of the file, with its attribute and its terms, must be in the README's table of alignment."""
+    """Where the README's table gives a name's word in the Smart Data Models, it must be the attribute or the term of the file."""
     model = load_model(name)
-    rows = [line for line in model.readme.partition("## Alignment")[2].splitlines() if line.startswith("|")]
-    said = {each: [attribute.name] for each, attribute in model.alignment.attributes.items()}
-    for each, terms in model.alignment.terms.items():
-        words = [word for text in terms.values() for word in re.split(r"[,/ ]+", text)]
-        said.setdefault(each, []).extend(word for word in words if word.strip("-–"))
-    missing = [
-        f"{each}: {word}"
-        for each, words in said.items()
-        for word in words
-        if not any(f"`{each}`" in row and word in row for row in rows)
+    section = model.readme.partition("## Alignment")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")
     ]
-    assert not missing, missing
-    assert any(model.alignment.type in row for row in rows)
+    assert rows, "the README has no table of alignment"
+    attributes, terms = model.alignment.attributes, model.alignment.terms
+    for place in (place for place, head in enumerate(rows[0]) if head == "Smart Data Models"):
+        for row in rows[2:]:
+            for each in re.findall(r"`(\w+)`", row[0]):
+                words = [attributes[each].name] if each in attributes else []
+                words += [terms[each]["smart_data_models"]] if "smart_data_models" in terms.get(each, {}) else []
+                assert not words or row[place] == "–" or any(word in row[place] for word in words), (
+                    each,
+                    words,
+                    row[place],
+                )
 
 
 def test_values_are_read_as_they_are_written() -> None:
