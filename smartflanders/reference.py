@@ -298,7 +298,8 @@ def http() -> str:
         )
         + "\n## Bad input\n\nNone of it stores anything.\n\n"
         + table(("What", "Answer", "Test"), [(what, said, f"`{test}`") for what, said, test in BAD_INPUT])
-        + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md).\n"
+        + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md); "
+        + "[read it as NGSI-LD or SensorThings](../how-to/read-as-ngsi-ld-or-sensorthings.md).\n"
     )
 
 
