@@ -18,6 +18,8 @@ from vocab.terms import RDF_TYPE, XSD_BOOLEAN, XSD_DOUBLE, XSD_INTEGER
 Emit = Callable[[dict[str, Any], str, State], str]
 # A model has a handful of structures per template; foreign members may have any number.
 _MOST_STRUCTURES = 512
+# Objects of a list that are written one by one.
+_FEW = 4
 
 
 class FastEmitter(Emitter):
@@ -37,8 +39,11 @@ class FastEmitter(Emitter):
 
     def node(self, obj: dict[str, Any], lead: str, state: State) -> str:
         """Write an object inside a member; `lead` is what stands before it: subject and predicate, or predicate."""
-        emit = self._nodes.get(tuple(obj)) or self._learn(self._nodes, obj, root=False)
-        return emit(obj, lead, state)
+        return self.learned(obj)(obj, lead, state)
+
+    def learned(self, obj: Mapping[str, Any]) -> Emit:
+        """Return the function for objects inside a member that have the structure of this one."""
+        return self._nodes.get(tuple(obj)) or self._learn(self._nodes, obj, root=False)
 
     def _learn(self, known: dict[tuple[str, ...], Emit], sample: Mapping[str, Any], *, root: bool) -> Emit:
         if len(known) >= _MOST_STRUCTURES:
@@ -123,18 +128,37 @@ class _Source:
         lead = f"k{index}" if self._emitter.turtle else f"s + k{index}"
         if not self._emitter.turtle:
             self.space[f"k{index}"] = " " + self.space[f"k{index}"]
-        general = f"value(m{index}, v{index}, {lead}, state)"
         if isinstance(value, dict) and not term.by_language:
-            step = f"node(v{index}, {lead}, state) if type(v{index}) is dict else {general}"
+            step = self._object(f"v{index}", f"{index}", value, lead=lead, general=index)
         elif isinstance(value, list) and value and isinstance(value[0], dict) and not term.by_language:
             self._steps.append(f"k = {lead}")
             self._checks.append(f"type(v{index}) is list")
-            each = f"node(i, k, state) if type(i) is dict else value(m{index}, i, k, state)"
-            step = f"''.join([{each} for i in v{index}])"
+            step = self._objects(index, value)
         else:
-            step = general
+            step = f"value(m{index}, v{index}, {lead}, state)"
         self._steps.append(f"x{index} = {step}")
         self._pieces.append(f"{{x{index}}}")
+
+    def _object(self, name: str, mark: str, sample: Mapping[str, Any], *, lead: str, general: int) -> str:
+        """Return the expression for an object inside: the function of the sample's structure where it has that, too.
+
+        Asking for the function anew costs a call and the hash of all keys, as much as writing a small object.
+        """
+        self.space[f"e{mark}"], self.space[f"q{mark}"] = self._emitter.learned(sample), tuple(sample)
+        inside = f"e{mark}({name}, {lead}, state) if tuple({name}) == q{mark} else node({name}, {lead}, state)"
+        return f"({inside}) if type({name}) is dict else value(m{general}, {name}, {lead}, state)"
+
+    def _objects(self, index: int, sample: list[Any]) -> str:
+        """Return the expression for a list of objects; few of them are written one by one, each by its own function."""
+        each = f"node(i, k, state) if type(i) is dict else value(m{index}, i, k, state)"
+        step = f"''.join([{each} for i in v{index}])"
+        if len(sample) > _FEW or not all(isinstance(item, dict) for item in sample):
+            return step
+        singly = (
+            f"({self._object(f'v{index}[{at}]', f'{index}_{at}', item, lead='k', general=index)})"
+            for at, item in enumerate(sample)
+        )
+        return f"{' + '.join(singly)} if len(v{index}) == {len(sample)} else {step}"
 
     def _spelled(self, index: int, term: Term, value: object) -> str:
         """Return the f-string text of a plain value and add what must be checked for it; empty for other values."""

@@ -29,7 +29,7 @@ class Backfill:
         """Run once."""
         began, clock, others = datetime.now(UTC), time.perf_counter(), OtherWork(dict)
         # What the writer publishes is enough for its rate; the rest of the stock is stored in the same views faster.
-        stocked = plan.count(0, 9_900_000, least=0)
+        stocked = plan.count(0, 9_900_000, least=2_000)
         live = plan.count(30_000, 100_000, least=6_000)
         with Stand(Wish(folder=plan.folder, log="postgres")) as stand:
             await migrate(stand.dsn)
@@ -40,6 +40,7 @@ class Backfill:
                 if stocked:
                     stock = Stock(plan.folder / "pilot", base_url=stand.base)
                     async with PostgresStore(stand.dsn) as store:
+                        await stock.open(store)
                         await stock.fill(store, stocked, tell)
                 tell("to the log")
                 await steps.append()
