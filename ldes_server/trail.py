@@ -27,12 +27,14 @@ class Trail:
     """Which members of a stream are wanted: of some `entities` (none: all of them), observed from `low` to `high`.
 
     Times are UTC and belong to the span; None leaves its end open. `newest_first` is the order of publication, reversed.
+    A step reads `most_blocks` blocks.
     """
 
     entities: tuple[str, ...] = ()
     low: datetime | None = None
     high: datetime | None = None
     newest_first: bool = True
+    most_blocks: int = MOST_BLOCKS
 
 
 class Step(NamedTuple):
@@ -65,14 +67,12 @@ class TrailStore(Protocol):
         ...
 
 
-async def step(
-    store: TrailStore, stream: str, trail: Trail, bounds: range, *, limit: int, most_blocks: int = MOST_BLOCKS
-) -> Step:
-    """Read the next members of a trail among the sequence numbers `bounds`: at most `limit`, from `most_blocks` blocks."""
+async def step(store: TrailStore, stream: str, trail: Trail, bounds: range, *, limit: int) -> Step:
+    """Read the next members of a trail among the sequence numbers `bounds`: at most `limit`, from as many blocks as it says."""
     if not bounds or limit <= 0:
         return Step((), None)
     found: list[Published] = []
-    blocks, rest = await _blocks(store, stream, trail, bounds, most_blocks)
+    blocks, rest = await _blocks(store, stream, trail, bounds)
     for block in blocks:
         span = range(max(bounds.start, block * BLOCK), min(bounds.stop, (block + 1) * BLOCK))
         found += await store.trail(stream, span, trail, limit=limit - len(found))
@@ -84,10 +84,9 @@ async def step(
     return Step(found, rest)
 
 
-async def _blocks(
-    store: TrailStore, stream: str, trail: Trail, bounds: range, most: int
-) -> tuple[Sequence[int], int | None]:
+async def _blocks(store: TrailStore, stream: str, trail: Trail, bounds: range) -> tuple[Sequence[int], int | None]:
     """Return the blocks that a step reads, and the sequence number that is left to go on from, None for none."""
+    most = trail.most_blocks
     first, stop = bounds.start // BLOCK, (bounds.stop - 1) // BLOCK + 1
     if trail.newest_first:
         looked = range(max(first, stop - _MOST_EXTENTS), stop)

@@ -126,7 +126,9 @@ ADDRESSES: Mapping[str, tuple[_Handler, str]] = {
     BASE: (SensorThings.root, "SensorThings: the sets of entities there are"),
     f"{BASE}/{{path:path}}": (
         SensorThings.path,
-        ("SensorThings: Things, Locations, Datastreams, Observations, Sensors, ObservedProperties, FeaturesOfInterest, "
-        "by id and by navigation"),
+        (
+            "SensorThings: Things, Locations, Datastreams, Observations, Sensors, ObservedProperties, FeaturesOfInterest, "
+            "by id and by navigation"
+        ),
     ),
 }
