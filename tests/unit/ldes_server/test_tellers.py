@@ -107,7 +107,14 @@ def _elsewhere() -> Any:
     """Return what the schemas refer to at other addresses: id, location and address, as loosely as nobody reads them here."""
     point = {"type": "object", "required": ["type", "coordinates"]}
     location = {"properties": {"location": point, "address": {"type": "object"}}}
-    commons = {"GSMA-Commons": {"properties": {"id": {"format": "uri"}}}, "Location-Commons": location}
+    commons = {
+        "GSMA-Commons": {"properties": {"id": {"format": "uri"}}},
+        "Location-Commons": location,
+        "Contact-Commons": {"properties": {"contactPoint": {"type": "object"}}},
+        "PhysicalObject-Commons": {},
+        "dateObserved": {"type": "string"},
+        "timeInstant": {"type": "string"},
+    }
     addresses = {
         "https://smart-data-models.github.io/data-models/common-schema.json": commons,
         "https://raw.githubusercontent.com/smart-data-models/dataModel.Environment/master/Environment-schema.json": {

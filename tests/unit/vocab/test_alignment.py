@@ -54,14 +54,14 @@ def test_readmes_say_the_same_to_people(name: str) -> None:
     attributes, terms = model.alignment.attributes, model.alignment.terms
     for place in (place for place, head in enumerate(rows[0]) if head == "Smart Data Models"):
         for row in rows[2:]:
-            for each in re.findall(r"`(\w+)`", row[0]):
-                words = [attributes[each].name] if each in attributes else []
-                words += [terms[each]["smart_data_models"]] if "smart_data_models" in terms.get(each, {}) else []
-                assert not words or row[place] == "–" or any(word in row[place] for word in words), (
-                    each,
-                    words,
-                    row[place],
-                )
+            names = re.findall(r"`(\w+)`", row[0])
+            words = [attributes[each].name for each in names if each in attributes]
+            words += [terms[each]["smart_data_models"] for each in names if "smart_data_models" in terms.get(each, {})]
+            assert not words or row[place] == "–" or any(word in row[place] for word in words), (
+                names,
+                words,
+                row[place],
+            )
 
 
 def test_values_are_read_as_they_are_written() -> None:
