@@ -12,7 +12,7 @@ from ldes_server.ngsi_ld.entity import Entity, Teller, merged
 from ldes_server.ngsi_ld.errors import Kind, NgsiProblem, bad
 from ldes_server.selection import Selection
 from ldes_server.shelf import Shelf
-from ldes_server.trail import Trail, bounds_of, step
+from ldes_server.trail import MOST_BLOCKS, MOST_OF_REQUEST, Step, Trail, bounds_of, step
 
 # Newest states that one answer looks at: what is beyond is reached by its Link header.
 MOST_READ = 10_000
@@ -153,9 +153,11 @@ class Reader:
         groups: dict[str, list[Told]] = {}
         for each in told:
             groups.setdefault(each.teller.stream.name, []).append(each)
+        blocks = MOST_OF_REQUEST
         for name, group in groups.items():
             entities = tuple(each.member.entity for each in group)
-            read, below = await self._trail(name, entities, question)
+            read, below, taken = await self._trail(name, entities, question, blocks)
+            blocks -= taken
             kept = _kept(read, entities, question.last)
             full = "lastN" in question.values and all(len(each) == question.last for each in kept.values())
             cut = cut or (not full and (below is not None or sum(map(len, kept.values())) < len(read)))
@@ -167,17 +169,16 @@ class Reader:
         single = len(groups) == 1 and len(told) == 1
         return Histories(entities=found, members=members, cut=cut, below=below if single else None)
 
-    async def _trail(
-        self, name: str, entities: tuple[str, ...], question: Question
-    ) -> tuple[Sequence[Published], int | None]:
+    async def _trail(self, name: str, entities: tuple[str, ...], question: Question, blocks: int) -> Step:
         window = question.window or Window()
         head = await self._shelf.head(name)
-        trail = Trail(entities=entities, low=window.low, high=window.high)
+        most = max(1, min(MOST_BLOCKS, blocks))
+        trail = Trail(entities=entities, low=window.low, high=window.high, most_blocks=most)
         bounds = bounds_of(head, newest_first=True, onward=question.below)
         # Of many entities some may have been observed more often than others.
         limit = window.last if len(entities) == 1 else _MOST_MEMBERS
         read = await step(self._shelf.store.trails, name, trail, bounds, limit=limit)
-        return [member for member in read.members if not member.deleted], read.onward
+        return read._replace(members=[member for member in read.members if not member.deleted])
 
 
 class _Walk:

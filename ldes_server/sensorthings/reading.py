@@ -14,10 +14,8 @@ from ldes_server.sensorthings.asking import Options
 from ldes_server.sensorthings.entity import Column, Entity, Teller
 from ldes_server.sensorthings.scope import Kind, Names, Scope
 from ldes_server.shelf import Shelf
-from ldes_server.trail import Step, Trail, bounds_of, step
+from ldes_server.trail import MOST_OF_REQUEST, Step, Trail, bounds_of, step
 
-# Steps through histories that one request may take, `$expand` included; each reads 16 blocks of members at most.
-MOST_STEPS = 64
 _CHUNK = 200
 _OF_MEMBERS = (Kind.THING, Kind.LOCATION, Kind.FEATURE_OF_INTEREST)
 
@@ -49,7 +47,7 @@ class Reader:
         self._shelf = shelf
         self._names = names
         self._tellers = tellers
-        self._steps = 0
+        self._blocks = 0
 
     async def one(self, scope: Scope, member: Published | None = None) -> Item:
         """Return the one entity that a scope stands for; `member` is that of the entity it was reached from.
@@ -298,7 +296,7 @@ class Reader:
         if start is not None and newest_first:
             start += 1
         while columns:
-            if self._steps >= MOST_STEPS:
+            if self._blocks >= MOST_OF_REQUEST:
                 yield f"{name},{_rest(start, newest_first)},"
                 return
             read = await self._step(name, trail, options, start)
@@ -317,7 +315,6 @@ class Reader:
             start = read.onward
 
     async def _step(self, name: str, trail: Trail, options: Options, start: int | None) -> Step:
-        self._steps += 1
         store = self._shelf.store
         bounds = bounds_of(await self._shelf.head(name), newest_first=trail.newest_first, onward=start)
         if options.result.low is not None:
@@ -327,6 +324,7 @@ class Reader:
             stop = await store.since(name, options.result.high + timedelta(microseconds=1))
             bounds = range(bounds.start, min(bounds.stop, stop)) if stop is not None else bounds
         read = await step(store.trails, name, trail, bounds, limit=min(options.top + options.skip + 1, 1000))
+        self._blocks += max(1, read.blocks)
         return Step([member for member in read.members if not member.deleted], read.onward)
 
 
