@@ -173,7 +173,7 @@ def _instance(attribute: Attribute, value: Any, column: Column | None) -> Instan
     if attribute.kind == GEO_PROPERTY:
         return {"type": GEO_PROPERTY, "value": value}
     unit = attribute.unit
-    if column is not None and attribute.scale is None and unit is None:
+    if column is not None and attribute.scale is None and unit is None and type(value) in (int, float):
         unit = UNIT_CODES.get(column.field.unit or "")
     if column is not None and column.field.kind is Kind.DATETIME and isinstance(value, str):
         value = _datetime(value)

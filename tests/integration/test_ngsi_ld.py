@@ -84,6 +84,7 @@ def test_repeated_groups_are_instances_told_apart(site: Site) -> None:
     assert len(classes) > 1
     assert all(each["datasetId"].startswith("http") for each in lane["vehicleType"])
     assert {each["datasetId"] for each in lane["vehicleType"]} <= {each["datasetId"] for each in lane["intensity"]}
+    assert not any("unitCode" in each for each in lane["vehicleType"])
     assert lane["refDevice"]["type"] == "Relationship"
     assert lane["refDevice"]["object"].startswith("http")
 
