@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
-from asyncpg.pgproto.pgproto import UUID
 
 from streams.errors import StoreError, TwinError
 from streams.pool import close_pool, open_pool
@@ -21,15 +19,7 @@ _RETRIABLE = frozenset({"08", "40", "53", "55", "57", "58"})
 
 
 # The index that keeps twins out.
-IDENTITY = "members_stream_identity_key"
-
-
-def identity(member_id: str) -> Any:
-    """Return the 16 bytes that stand for a member's id in the index: BLAKE2b, so that twins meet and others do not.
-
-    The driver's own UUID, which it builds and sends in half the time of the standard one.
-    """
-    return UUID(blake2b(member_id.encode(), digest_size=16).digest())
+TWINS = "members_stream_key_key"
 
 
 class Database:
@@ -117,7 +107,7 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def _store_error(doing: str, error: Exception, *, retriable: bool) -> StoreError:
-    if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name == IDENTITY:
+    if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name == TWINS:
         return twins(doing)
     fix = "check that PostgreSQL runs and can be reached" if retriable else "see the cause; then start again"
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ldes_server.database import Database, identity
+from ldes_server.database import Database
+from ldes_server.keys import former, key_of
 from ldes_server.log_view import VIEW
 from ldes_server.retention import Retention, read_retention, retention_text
 from ldes_server.shrinking import Edges, Holding, Policy, Sizes
@@ -123,7 +124,8 @@ class Keeping:
     async def is_dropped(self, stream: str, member_id: str) -> bool:
         """Whether a member with this id was deleted not long ago."""
         async with self._database.connection(f"look for a dropped member of {stream}") as connection:
-            return bool(await connection.fetchval(QUERIES["is_dropped"], stream, identity(member_id)))
+            keys = [key_of(member_id), former(member_id)]
+            return bool(await connection.fetchval(QUERIES["is_dropped"], stream, keys))
 
     async def oldest(self, stream: str) -> Mapping[str, datetime]:
         """Return when the oldest member of each view was published, by the view's name; empty ones are left out."""

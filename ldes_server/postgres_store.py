@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ldes_server.coverage import Coverage, read_coverage
-from ldes_server.database import Database, identity, translated, twins
+from ldes_server.database import Database, translated, twins
+from ldes_server.keys import former, key_of
 from ldes_server.log_view import VIEW, leaf
 from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.postgres_builds import Builds
@@ -109,12 +110,12 @@ class PostgresStore:
 
     async def known(self, stream: str, ids: Collection[str]) -> frozenset[str]:
         """Return those of `ids` that were published already, dropped ones for a while: one lookup for all of them."""
-        names = {identity(each): each for each in ids}
-        return frozenset(names[row["identity"]] for row in await self.database.rows("known", stream, [*names]))
+        names = {form(each): each for each in ids for form in (key_of, former)}
+        return frozenset(names[row["key"]] for row in await self.database.rows("known", stream, [*names]))
 
     async def bodies(self, stream: str, ids: Collection[str]) -> Mapping[str, bytes]:
         """Return what is published under those of `ids` that are; for a replay, which compares."""
-        rows = await self.database.rows("bodies", stream, [identity(each) for each in ids])
+        rows = await self.database.rows("bodies", stream, [key_of(each) for each in ids])
         return {row["id"]: row["body"] for row in rows}
 
     async def append(self, stream: str, placed: Placed) -> None:
@@ -231,7 +232,7 @@ class PostgresStore:
 
     async def member(self, stream: str, member_id: str) -> Published | None:
         """Return the member with this id, or None."""
-        row = await self.database.row("member", stream, identity(member_id))
+        row = await self.database.row("member", stream, key_of(member_id))
         return None if row is None else published(row)
 
     async def is_dropped(self, stream: str, member_id: str) -> bool:
@@ -367,8 +368,8 @@ async def _append_few(connection: Any, stream: str, placed: Placed, views: int) 
 
 
 async def _refuse_dropped(connection: Any, stream: str, number: int, placed: Placed) -> None:
-    identities = [identity(member.id) for member in placed.members]
-    if await connection.fetchval(QUERIES["remembered"], number, identities):
+    keys = [form(member.id) for member in placed.members for form in (key_of, former)]
+    if await connection.fetchval(QUERIES["remembered"], number, keys):
         raise twins(f"append to {stream}")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ldes_server.database import identity
+from ldes_server.keys import key_of
 from ldes_server.model import Head, Published
 from streams.record import Point
 
 # The order of ldes.members, so that COPY needs no reordering.
 COLUMNS = (
-    "sequence", "published_at", "observed_at", "longitude", "latitude", "identity", "stream", "id", "entity", "body", "deleted",
+    "sequence", "published_at", "observed_at", "longitude", "latitude", "key", "stream", "id", "entity", "body", "deleted",
 )  # fmt: skip
 
 
@@ -31,8 +31,7 @@ def _rows(stream: int, members: Iterable[Published]) -> Iterator[tuple[object, .
     # Made while the driver sends: the server copies the first ones before the last is made.
     for sequence, published_at, name, entity, observed_at, point, body, deleted in members:
         west, south = (point.longitude, point.latitude) if point else (None, None)
-        key = identity(name)
-        yield sequence, published_at, observed_at, west, south, key, stream, name, entity, body, deleted
+        yield sequence, published_at, observed_at, west, south, key_of(name), stream, name, entity, body, deleted
 
 
 def head_of(row: Any) -> Head:

@@ -77,9 +77,9 @@ WITH edge AS (
             SELECT count(*) FROM ldes.survivors AS kept
             WHERE kept.view = ANY ((SELECT builds FROM edge)::integer[]) AND kept.sequence = looked.sequence
         ) = 0
-    RETURNING m.identity
+    RETURNING m.key
 ), remembered AS (
-    INSERT INTO ldes.dropped (stream, identity, at) SELECT $1, identity, $4 FROM deleted
+    INSERT INTO ldes.dropped (stream, identity, at) SELECT $1, key, $4 FROM deleted
     ON CONFLICT (stream, identity) DO UPDATE SET at = excluded.at
 )
 SELECT (SELECT max(sequence) FROM looked) AS last, (SELECT count(*) FROM deleted) AS deleted
@@ -100,9 +100,9 @@ DELETE FROM ldes.kept_pages WHERE ctid = ANY (ARRAY (
 DELETE FROM ldes.dropped WHERE ctid = ANY (ARRAY (SELECT ctid FROM ldes.dropped WHERE stream = $1 AND at < $2 LIMIT $3))
 
 -- name: is_dropped
--- Whether a member with this identity was deleted not long ago.
+-- Whether a member with one of these keys was deleted not long ago.
 SELECT true FROM ldes.dropped
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = $2
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = ANY ($2::uuid[]) LIMIT 1
 
 -- name: sizes
 -- How many members a stream has stored, and how many bytes these take, going by the newest 1,000.

@@ -66,12 +66,12 @@ WITH moved AS (
     FROM moved, unnest(
         $9::bigint[], $10::timestamptz[], $11::timestamptz[], $12::float8[], $13::float8[], $14::uuid[], $15::text[],
         $16::text[], $17::bytea[], $18::boolean[]
-    ) AS m (sequence, published_at, observed_at, longitude, latitude, identity, id, entity, body, deleted)
+    ) AS m (sequence, published_at, observed_at, longitude, latitude, key, id, entity, body, deleted)
 ), added AS (
     INSERT INTO ldes.members (
-        sequence, published_at, observed_at, longitude, latitude, identity, stream, id, entity, body, deleted
+        sequence, published_at, observed_at, longitude, latitude, key, stream, id, entity, body, deleted
     )
-    SELECT sequence, published_at, observed_at, longitude, latitude, identity, stream, id, entity, body, deleted FROM told
+    SELECT sequence, published_at, observed_at, longitude, latitude, key, stream, id, entity, body, deleted FROM told
 ), offered AS (
     INSERT INTO ldes.latest AS held (stream, entity, sequence, observed_at, longitude, latitude, deleted)
     SELECT DISTINCT ON (entity COLLATE "C") stream, entity, sequence, observed_at, longitude, latitude, deleted FROM told
@@ -88,27 +88,27 @@ SELECT true FROM moved
 SELECT pg_notify('ldes', $1)
 
 -- name: known
--- Those of the identities that are published, or were and are deleted since. One lookup for each, not a condition on all:
+-- Those of the keys that are published, or were and are deleted since. One lookup for each, not a condition on all:
 -- before a young table is analysed the planner reads the whole stream for that, and may keep that plan.
-SELECT asked.identity
-FROM ldes.streams AS s CROSS JOIN unnest($2::uuid[]) AS asked (identity)
+SELECT asked.key
+FROM ldes.streams AS s CROSS JOIN unnest($2::uuid[]) AS asked (key)
 WHERE s.name = $1 AND coalesce(
-    (SELECT true FROM ldes.members AS m WHERE m.stream = s.id AND m.identity = asked.identity),
-    (SELECT true FROM ldes.dropped AS d WHERE d.stream = s.id AND d.identity = asked.identity),
+    (SELECT true FROM ldes.members AS m WHERE m.stream = s.id AND m.key = asked.key),
+    (SELECT true FROM ldes.dropped AS d WHERE d.stream = s.id AND d.identity = asked.key),
     false
 )
 
 -- name: remembered
--- Whether members with some of the identities were published and are deleted since.
+-- Whether members with some of the keys were published and are deleted since.
 SELECT EXISTS (SELECT FROM ldes.dropped WHERE stream = $1 AND identity = ANY ($2::uuid[]))
 
 -- name: bodies
--- What is published under the identities; one lookup for each, as in `known`.
+-- What is published under the keys; one lookup for each, as in `known`.
 SELECT found.id, found.body
 FROM ldes.streams AS s
-CROSS JOIN unnest($2::uuid[]) AS asked (identity)
+CROSS JOIN unnest($2::uuid[]) AS asked (key)
 CROSS JOIN LATERAL (
-    SELECT m.id, m.body FROM ldes.members AS m WHERE m.stream = s.id AND m.identity = asked.identity LIMIT 1
+    SELECT m.id, m.body FROM ldes.members AS m WHERE m.stream = s.id AND m.key = asked.key LIMIT 1
 ) AS found
 WHERE s.name = $1
 
@@ -160,9 +160,9 @@ ON CONFLICT DO NOTHING
 RETURNING true
 
 -- name: member
--- The member with an identity.
+-- The member with a key.
 SELECT sequence, published_at, id, entity, observed_at, longitude, latitude, deleted, body FROM ldes.members
-WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND identity = $2
+WHERE stream = (SELECT id FROM ldes.streams WHERE name = $1) AND key = $2
 
 -- name: latest
 -- The newest member of each entity, newest observation first; of deleted ones only where they are asked for.

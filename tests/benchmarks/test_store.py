@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 import pytest
 
-from ldes_server.database import identity
+from ldes_server.keys import key_of
 from ldes_server.model import Head, PageId, Published, Stream
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.rows import COLUMNS
@@ -68,7 +68,7 @@ def entries(start: int) -> list[Entry]:
 def record(member: Published) -> tuple[object, ...]:
     """Lay a member out as a row."""
     return (
-        member.sequence, member.published_at, member.observed_at, None, None, identity(member.id), 1, member.id,
+        member.sequence, member.published_at, member.observed_at, None, None, key_of(member.id), 1, member.id,
         member.entity, member.body, member.deleted,
     )  # fmt: skip
 

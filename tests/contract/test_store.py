@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from ldes_server.box import Box
-from ldes_server.database import identity
+from ldes_server.keys import key_of
 from ldes_server.log_view import ROOT
 from ldes_server.model import Head, Page, PageId, Placed, Published, Stream
 from ldes_server.postgres_store import PostgresStore
@@ -476,7 +476,7 @@ async def test_small_batches_are_refused_for_the_same_reasons(store: Store, data
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "INSERT INTO ldes.dropped (stream, identity, at) SELECT id, $1, now() FROM ldes.streams WHERE name = 'parking'",
-        identity("parking/members/gone"),
+        key_of("parking/members/gone"),
     )
     await connection.close()
     with pytest.raises(TwinError):

@@ -12,9 +12,9 @@ import asyncpg
 import orjson
 import pytest
 
-from ldes_server.database import identity
 from ldes_server.fragmentations.kept import BUCKET
 from ldes_server.keeping import declare
+from ldes_server.keys import key_of
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.retention import Retention
 from loadtests.filling import Stock
@@ -46,7 +46,7 @@ async def _questions(connection: Any, count: int) -> Mapping[str, Sequence[objec
         )
         for name in ("by-park", "by-open")
     ]
-    others = [identity(f"load/members/none/{number}") for number in range(1000)]
+    others = [key_of(f"load/members/none/{number}") for number in range(1000)]
     middle = count // 2 - count // 2 % 250
     return {
         "queries.known": ("load", others),

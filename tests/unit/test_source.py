@@ -37,6 +37,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
         "streams/lease.py",
         "streams/migrate.py",
         "ldes_server/database.py",
+        "ldes_server/keys.py",
     ),
     "fastapi": ("ldes_server/",),
     "starlette": ("ldes_server/",),
