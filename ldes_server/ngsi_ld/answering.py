@@ -16,7 +16,8 @@ from ldes_server.negotiate import accepts_gzip, choose
 from ldes_server.ngsi_ld.asking import Question, read_question
 from ldes_server.ngsi_ld.entity import CORE_CONTEXT, Entity, concise, simplified, temporal_values
 from ldes_server.ngsi_ld.errors import Kind, NgsiProblem
-from ldes_server.ngsi_ld.reading import Histories, Reader, as_one
+from ldes_server.ngsi_ld.histories import Histories, HistoryReader
+from ldes_server.ngsi_ld.reading import Reader, as_one
 from ldes_server.responses import Headers, Variant, make_ready, mutable
 from ldes_server.shelf import Shelf
 from streams.record import format_time
@@ -59,7 +60,7 @@ class NgsiLd:
         found = await self._reader.states(question)
         links = self._onward(f"{BASE}/temporal/entities", question, found.onward)
         extra = await self._counted(question)
-        histories = await self._reader.histories(found.told, question)
+        histories = await HistoryReader(self._shelf, question).histories(found.told)
         body = _formed(histories.entities, question)
         return self._answer(request, body, links=links, extra=(*extra, *_range(histories)))
 
@@ -67,12 +68,12 @@ class NgsiLd:
         """Hand out one entity with its history."""
         question = self._question(request, f"{BASE}/temporal/entities/{{entity}}")
         told = await self._reader.one(_named(request, f"{BASE}/temporal/entities/"), question)
-        histories = await self._reader.histories(told, question)
+        histories = await HistoryReader(self._shelf, question).histories(told)
         empty = {"id": told[0].member.entity, "type": told[0].teller.alignment.type}
         whole: Entity = {name: said for each in reversed(histories.entities) for name, said in each.items()}
         links = []
-        if histories.below is not None:
-            query = question.next_query(below=str(histories.below))
+        if histories.below:
+            query = question.next_query(below=histories.below)
             links.append(("next", f"{self._base}{raw_path(request)}?{query}"))
         body = _formed([whole or empty], question)[0]
         return self._answer(request, body, links=links, extra=_range(histories))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,7 +12,7 @@ import frost_sta_client as frost
 import pytest
 
 from smartflanders.embedded import EmbeddedPostgres
-from tests.conformance.kit import Site
+from tests.conformance.kit import START, Site
 from tests.conftest import make_database
 from tests.support.worlds import GARAGES, PARKING, POINTS, SOUTH, STEP, TRAFFIC, WEST, members, streams, worlds
 from vocab.model import load_model
@@ -264,8 +265,40 @@ def test_answers_are_cached_and_open_as_all_others(site: Site) -> None:
     assert site.get(path, method="POST").status == 405
 
 
+def test_what_came_late_stands_where_it_belongs(database_url: str) -> None:
+    """Observations and instances must come in the order of their times, page by page, though one was published last."""
+    parking = streams()[0]
+    with worlds(database_url, 12) as site:
+
+        def late(start: int) -> Any:
+            made = members(parking, [start], site.base)[0]
+            body = made.body.replace(b'"freeSpaces":12', b'"freeSpaces":99')
+            observed = START + timedelta(minutes=3)
+            first = f"{PARKING}/members/thing-0/{observed:%Y%m%dT%H%M%SZ}"
+            entity = f"{site.base}/{PARKING}/entities/thing-0"
+            return (made._replace(id=first, entity=entity, observed_at=observed, body=body),)
+
+        site.add(PARKING, late)
+        path = f"Datastreams('{PARKING}:thing-0:free_spaces')/Observations"
+        expected = [0, 99, 5, 10]
+        for order, values in (("asc", expected), ("desc", expected[::-1])):
+            for top in ("1", "2", "9"):
+                found = list(walk(site, ask(site, path, top=top, orderby=f"phenomenonTime {order}", skip="0")))
+                # Of the newest one alone, there is no next page.
+                assert [each["result"] for each in found] == (values[:1] if (order, top) == ("desc", "1") else values)
+        published = ask(site, path, orderby="resultTime asc")["value"]
+        assert [each["result"] for each in published] == [0, 5, 10, 99]
+        thing = quote(f"{site.base}/{PARKING}/entities/thing-0", safe="")
+        address = f"/ngsi-ld/v1/temporal/entities/{thing}?attrs=availableSpotNumber"
+        history = json.loads(site.get(address).body)["availableSpotNumber"]
+        assert [each["value"] for each in history] == expected[::-1]
+        between = "timerel=between&timeAt=2026-11-23T08:02:59.999Z&endTimeAt=2026-11-23T08:05:00Z"
+        history = json.loads(site.get(f"{address}&{between}").body)["availableSpotNumber"]
+        assert [each["value"] for each in history] == [99]
+
+
 def test_things_of_other_addresses_have_ids_too(database_url: str) -> None:
-    """An entity with an IRI of its own, and one that is late, must be found by the ids that lists give."""
+    """An entity with an IRI of its own, whose members have ids of another form, must be found by the ids that lists give."""
     parking = streams()[0]
     with Site(database_url, (parking,)) as site:
         foreign = "https://stad.example.org/id/parking/é?(1),'2'"
