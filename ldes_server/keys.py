@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
 
-from streams.identity import slug
-
 # The last part of an id that a mapping gave (streams.identity.last_part): observed time, then perhaps what tells revisions apart.
 _MOMENT = re.compile(r"[0-9]{2}([0-9]{6})T([0-9]{6})([0-9]{3})?Z(?:-|$)")
-# Later than any time that keys can tell.
-_LAST = 999_999_999_999_999
 
 
 def key_of(member_id: str) -> Any:
@@ -59,48 +54,3 @@ def _moment(last: str) -> bytes:
         return b""
     day, time, milliseconds = found.groups()
     return int(f"{day}{time}{milliseconds or '000'}").to_bytes(7, "big")
-
-
-def line_of(member_id: str, entity: str) -> str:
-    """Return what the ids of all members of an entity begin with, by the id of one of them; empty for ids of another form.
-
-    Mappings make them of the entity's key and the time (streams/identity.py), so no other entity's begin so.
-    """
-    before, _, last = member_id.rpartition("/")
-    named = before.rpartition("/")[2] in (entity.rpartition("/")[2], slug(entity))
-    return before if named and _moment(last) else ""
-
-
-def mark_of(member_id: str) -> str:
-    """Return where a member stands among those of its entity: their marks are in the order of their times."""
-    return bytes(key_of(member_id).bytes[4:]).hex()
-
-
-def span_of(before: str, low: datetime | None, high: datetime | None) -> tuple[Any, Any]:
-    """Return the first and the last key that a member of a line may have, observed from `low` to `high` (UTC, None: open)."""
-    first = _counted(low + timedelta(microseconds=999)) if low else 0
-    last = _counted(high) if high else _LAST
-    return (
-        UUID(_entity(before) + first.to_bytes(7, "big") + bytes(5)),
-        UUID(_entity(before) + last.to_bytes(7, "big") + b"\xff" * 5),
-    )
-
-
-def marked(before: str, mark: str) -> Any:
-    """Return the key of the member of a line that has this mark.
-
-    Raises:
-        ValueError: it is no mark.
-
-    """
-    found = bytes.fromhex(mark)
-    if len(found) != 12:
-        raise ValueError(mark)
-    return UUID(_entity(before) + found)
-
-
-def _counted(moment: datetime) -> int:
-    """Return a time as keys count it, the nearest they know where it is of another century."""
-    if not 2000 <= moment.year < 2100:
-        return 0 if moment.year < 2000 else _LAST
-    return int(f"{moment:%y%m%d%H%M%S}{moment.microsecond // 1000:03d}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ldes_server.database import Database
-from ldes_server.keys import marked, span_of
 from ldes_server.model import Published
 from ldes_server.rows import published
-from ldes_server.trail import Line, Trail
+from ldes_server.trail import Trail
 from streams.queries import load_queries
 
 QUERIES = load_queries("ldes_server", "trails")
@@ -46,21 +45,3 @@ class Trails:
         async with self._database.connection("read a trail") as connection:
             rows = await connection.fetch(QUERIES["trail"], stream, span.start, span.stop, *arguments)
         return [published(row) for row in rows]
-
-    async def lines(
-        self, stream: str, lines: Sequence[Line], *, newest_first: bool, limit: int
-    ) -> Sequence[Sequence[Published]]:
-        """Return the members of each line, the newest or the oldest, `limit` of each unless there are fewer."""
-        spans = [span_of(line.before, line.low, line.high) for line in lines]
-        for place, line in enumerate(lines):
-            if line.mark:
-                low, high = spans[place]
-                here = marked(line.before, line.mark)
-                spans[place] = (low, min(high, here)) if newest_first else (max(low, here), high)
-        query = QUERIES["lines_down" if newest_first else "lines_up"]
-        async with self._database.connection("read lines") as connection:
-            rows = await connection.fetch(query, stream, [low for low, _ in spans], [high for _, high in spans], limit)
-        found: list[list[Published]] = [[] for _ in lines]
-        for number, *row in rows:
-            found[number - 1].append(published(row))
-        return found

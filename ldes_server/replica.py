@@ -19,7 +19,7 @@ from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewS
 from ldes_server.retention import Retention
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
-from ldes_server.trail import Line, Trail, TrailStore
+from ldes_server.trail import Trail, TrailStore
 
 
 class ReplicaStore:
@@ -202,9 +202,3 @@ class _Trails:
     async def trail(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[Published]:
         """Return the members that the replica has; how far it lags only shows in how fresh they are."""
         return await self._replica.trail(stream, span, trail, limit=limit)
-
-    async def lines(
-        self, stream: str, lines: Sequence[Line], *, newest_first: bool, limit: int
-    ) -> Sequence[Sequence[Published]]:
-        """Return the members that the replica has of each line."""
-        return await self._replica.lines(stream, lines, newest_first=newest_first, limit=limit)

@@ -1,30 +1,25 @@
-"""Trail and Line: the history of some entities, read from a stream in bounded steps, whatever its length.
+"""Trail: the history of some entities, read from a stream in bounded steps, whatever its length.
 
-Members stand in the order of publication. The index that keeps twins out has those of an entity together, in the order of their
-times, when their ids are as mappings make them (keys.py): that is their line, and reading from it costs what is read.
-
-Everything else is a trail, the history of all entities, of those with other ids, or by time of publication: it is searched in
-blocks of members, the newest first unless asked otherwise. Blocks whose extent (coverage.py) lies outside the wanted times are
-passed over. A step reads some blocks at most; where it stops before the end it says from where to go on.
+Members stand in the order of publication, and no index knows their entities: such an index would make every member dearer
+to publish, for questions few ask. So a trail is searched in blocks of members, the newest first unless asked otherwise.
+Blocks whose extent (coverage.py) lies outside the wanted times are passed over. A step reads some blocks at most; where
+it stops before the end it says from where to go on.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ldes_server.coverage import BLOCK
-from ldes_server.keys import line_of
 from ldes_server.model import Head, Published
 
 # Blocks of members that a step reads at most: 131,072 members, a fifth of a second when none of them matches.
 MOST_BLOCKS = 16
 # The same for all steps of one request.
 MOST_OF_REQUEST = 8 * MOST_BLOCKS
-_MARK, _NUMBER = re.compile(r"[0-9a-f]{24}"), re.compile(r"[0-9]{1,18}", re.ASCII)
 # Blocks whose extents a step looks at, at most: 33 million members.
 _MOST_EXTENTS = 4096
 
@@ -42,24 +37,6 @@ class Trail:
     high: datetime | None = None
     newest_first: bool = True
     most_blocks: int = MOST_BLOCKS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """Which members of one `entity` are wanted, in the order of their times: observed from `low` to `high`, both included.
-
-    `before` is what their ids begin with (keys.line_of). `mark` is that of the member to begin with, which is read again.
-    """
-
-    entity: str
-    before: str
-    low: datetime | None = None
-    high: datetime | None = None
-    mark: str = ""
-
-    def has(self, member: Published) -> bool:
-        """Whether a member is on the line."""
-        return member.entity == self.entity and line_of(member.id, member.entity) == self.before
 
 
 class Step(NamedTuple):
@@ -90,15 +67,6 @@ class TrailStore(Protocol):
 
     async def trail(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[Published]:
         """Return the members with numbers in `span` that are wanted, in the order of the trail, at most `limit`."""
-        ...
-
-    async def lines(
-        self, stream: str, lines: Sequence[Line], *, newest_first: bool, limit: int
-    ) -> Sequence[Sequence[Published]]:
-        """Return the members of each line, the newest or the oldest, `limit` of each unless there are fewer.
-
-        Rarely one that is none of them (`Line.has`) has a key among them by chance.
-        """
         ...
 
 
@@ -146,13 +114,3 @@ def bounds_of(head: Head, *, newest_first: bool, onward: int | None = None) -> r
     if onward is None:
         return range(head.first, head.count)
     return range(head.first, min(onward, head.count)) if newest_first else range(max(onward, head.first), head.count)
-
-
-def as_mark(place: str) -> str:
-    """Return the mark of a member that a place in a history may be; empty for a place of another kind."""
-    return place if _MARK.fullmatch(place) else ""
-
-
-def as_number(place: str) -> int | None:
-    """Return the sequence number that a place in a history may be; None for a place of another kind."""
-    return int(place) if _NUMBER.fullmatch(place) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -16,8 +17,7 @@ from ldes_server.negotiate import accepts_gzip, choose
 from ldes_server.ngsi_ld.asking import Question, read_question
 from ldes_server.ngsi_ld.entity import CORE_CONTEXT, Entity, concise, simplified, temporal_values
 from ldes_server.ngsi_ld.errors import Kind, NgsiProblem
-from ldes_server.ngsi_ld.histories import Histories, HistoryReader
-from ldes_server.ngsi_ld.reading import Reader, as_one
+from ldes_server.ngsi_ld.reading import Histories, Reader, as_one
 from ldes_server.responses import Headers, Variant, make_ready, mutable
 from ldes_server.shelf import Shelf
 from streams.record import format_time
@@ -29,6 +29,8 @@ _FORMS: Mapping[str, Callable[[Entity], Entity]] = {
     "concise": concise,
     "temporalValues": temporal_values,
 }
+# Entities that are said before others are answered: some milliseconds.
+_AT_ONCE = 100
 _EXPOSED = (b"access-control-expose-headers", b"NGSILD-Results-Count, Content-Range")
 
 
@@ -45,7 +47,11 @@ class NgsiLd:
         question = self._question(request, f"{BASE}/entities")
         found = await self._reader.states(question)
         links, extra = self._onward(f"{BASE}/entities", question, found.onward), await self._counted(question)
-        entities = [each.teller.entity(each.member, question.attributes) for each in found.told]
+        entities = []
+        for number, each in enumerate(found.told, 1):
+            entities.append(each.teller.entity(each.member, question.attributes))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         return self._answer(request, _formed(entities, question), links=links, extra=extra)
 
     async def entity(self, request: Request) -> Response:
@@ -60,7 +66,7 @@ class NgsiLd:
         found = await self._reader.states(question)
         links = self._onward(f"{BASE}/temporal/entities", question, found.onward)
         extra = await self._counted(question)
-        histories = await HistoryReader(self._shelf, question).histories(found.told)
+        histories = await self._reader.histories(found.told, question)
         body = _formed(histories.entities, question)
         return self._answer(request, body, links=links, extra=(*extra, *_range(histories)))
 
@@ -68,12 +74,12 @@ class NgsiLd:
         """Hand out one entity with its history."""
         question = self._question(request, f"{BASE}/temporal/entities/{{entity}}")
         told = await self._reader.one(_named(request, f"{BASE}/temporal/entities/"), question)
-        histories = await HistoryReader(self._shelf, question).histories(told)
+        histories = await self._reader.histories(told, question)
         empty = {"id": told[0].member.entity, "type": told[0].teller.alignment.type}
         whole: Entity = {name: said for each in reversed(histories.entities) for name, said in each.items()}
         links = []
-        if histories.below:
-            query = question.next_query(below=histories.below)
+        if histories.below is not None:
+            query = question.next_query(below=str(histories.below))
             links.append(("next", f"{self._base}{raw_path(request)}?{query}"))
         body = _formed([whole or empty], question)[0]
         return self._answer(request, body, links=links, extra=_range(histories))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,8 +65,6 @@ _REFUSED: Mapping[str, str] = {
     "aggrPeriodDuration": "aggregate what you get",
     "datasetId": "choose among the instances of an attribute",
 }
-# The mark of a member, or a sequence number.
-_BELOW = re.compile(r"[0-9a-f]{24}|[0-9]{1,18}", re.ASCII)
 # Between these every time can be moved by a microsecond.
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -85,8 +82,8 @@ class Window:
 class Question:
     """Which entities, and what of them; empty tuples mean all. `values` are the parameters as they came.
 
-    `after` is a stream and an entity in it, from behind which an answer goes on. `below` is where an earlier answer of one
-    entity's history stopped: the mark of a member, or a sequence number.
+    `after` is a stream and an entity in it, from behind which an answer goes on. `below` is the sequence number at which
+    an earlier answer of one entity's history stopped.
     """
 
     values: Mapping[str, str]
@@ -100,7 +97,7 @@ class Question:
     form: str = "normalized"
     after: tuple[str, str] | None = None
     window: Window | None = None
-    below: str = ""
+    below: int | None = None
 
     @property
     def last(self) -> int:
@@ -136,7 +133,7 @@ def read_question(raw: bytes, address: str, *, geoproperty: str = "location") ->
         form=form,
         after=_after(values),
         window=_window(values, most) if temporal else None,
-        below=_below(values),
+        below=_number(values, "below", 0, 2**62) if "below" in values else None,
     )
     if question.limit == 0 and not count:
         raise bad("limit=0 gives nothing but a count", "add count=true")
@@ -224,12 +221,6 @@ def _after(values: Mapping[str, str]) -> tuple[str, str] | None:
     if not separator or "\0" in entity:
         raise bad("after is not of its form", "follow the Link header instead of writing it")
     return stream, entity
-
-
-def _below(values: Mapping[str, str]) -> str:
-    if "below" in values and not _BELOW.fullmatch(values["below"]):
-        raise bad("below is not of its form", "follow the Link header instead of writing it")
-    return values.get("below", "")
 
 
 def _window(values: Mapping[str, str], most: int) -> Window:

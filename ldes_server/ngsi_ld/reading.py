@@ -1,21 +1,33 @@
-"""Reads what is asked in NGSI-LD from the store: entities as they are now; bounded work for each question."""
+"""Reads what is asked in NGSI-LD from the store: entities as they are now, and their history; bounded work for each."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ldes_server.model import Published
-from ldes_server.ngsi_ld.asking import Question
+from ldes_server.ngsi_ld.asking import Question, Window
 from ldes_server.ngsi_ld.entity import Entity, Teller, merged
 from ldes_server.ngsi_ld.errors import Kind, NgsiProblem, bad
-from ldes_server.ngsi_ld.histories import Told
 from ldes_server.selection import Selection
 from ldes_server.shelf import Shelf
+from ldes_server.trail import MOST_BLOCKS, MOST_OF_REQUEST, Step, Trail, bounds_of, step
 
 # Newest states that one answer looks at: what is beyond is reached by its Link header.
 MOST_READ = 10_000
-_CHUNK = 1000
+# States that are looked at before others are answered.
+_CHUNK = 250
+# Members of history in one answer about many entities.
+_MOST_MEMBERS = 10_000
+
+
+class Told(NamedTuple):
+    """A member, and who says it as an entity."""
+
+    teller: Teller
+    member: Published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +36,19 @@ class Found:
 
     told: Sequence[Told]
     onward: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histories:
+    """Temporal entities, and the entities they are of.
+
+    `cut` says that there is more than was read; `below` is then the number to go on from, where one can go on.
+    """
+
+    entities: Sequence[Entity]
+    members: Sequence[Published] = ()
+    cut: bool = False
+    below: int | None = None
 
 
 class Reader:
@@ -122,6 +147,43 @@ class Reader:
             raise NgsiProblem(Kind.RESOURCE_NOT_FOUND, what, fix=fix)
         return found.told
 
+    async def histories(self, told: Sequence[Told], question: Question) -> Histories:
+        """Return what entities were in the question's window, newest first, as far as one answer reads."""
+        found: list[Entity] = []
+        members: list[Published] = []
+        cut, below = False, None
+        groups: dict[str, list[Told]] = {}
+        for each in told:
+            groups.setdefault(each.teller.stream.name, []).append(each)
+        blocks = MOST_OF_REQUEST
+        for name, group in groups.items():
+            entities = tuple(each.member.entity for each in group)
+            read, below, taken = await self._trail(name, entities, question, blocks)
+            blocks -= taken
+            kept = _kept(read, entities, question.last)
+            full = "lastN" in question.values and all(len(each) == question.last for each in kept.values())
+            cut = cut or (not full and (below is not None or sum(map(len, kept.values())) < len(read)))
+            for each in group:
+                # A hundred histories are most of a second of work: others are answered in between.
+                await asyncio.sleep(0)
+                history = kept[each.member.entity]
+                if (entity := each.teller.history(history, question.attributes)) is not None:
+                    found.append(entity)
+                    members += history
+        single = len(groups) == 1 and len(told) == 1
+        return Histories(entities=found, members=members, cut=cut, below=below if single else None)
+
+    async def _trail(self, name: str, entities: tuple[str, ...], question: Question, blocks: int) -> Step:
+        window = question.window or Window()
+        head = await self._shelf.head(name)
+        most = max(1, min(MOST_BLOCKS, blocks))
+        trail = Trail(entities=entities, low=window.low, high=window.high, most_blocks=most)
+        bounds = bounds_of(head, newest_first=True, onward=question.below)
+        # Of many entities some may have been observed more often than others.
+        limit = window.last if len(entities) == 1 else _MOST_MEMBERS
+        read = await step(self._shelf.store.trails, name, trail, bounds, limit=limit)
+        return read._replace(members=[member for member in read.members if not member.deleted])
+
 
 class _Walk:
     """Collects what a question asks for, past its offset and up to its limit."""
@@ -160,6 +222,15 @@ def _holds(question: Question, teller: Teller, member: Published) -> bool:
     if question.place is not None and not question.place.holds(member.point):
         return False
     return not question.attributes or bool(teller.instances(member, question.attributes))
+
+
+def _kept(members: Sequence[Published], entities: Sequence[str], last: int) -> dict[str, list[Published]]:
+    """Return the newest `last` members of each entity, by when they were observed."""
+    found: dict[str, list[Published]] = {entity: [] for entity in entities}
+    for member in sorted(members, key=lambda member: (member.observed_at, member.sequence), reverse=True):
+        if len(found[member.entity]) < last:
+            found[member.entity].append(member)
+    return found
 
 
 def as_one(told: Sequence[Told], question: Question) -> Entity:

@@ -69,11 +69,6 @@ class Options:
         plain = self.phenomenon == self.result == Span() and not self.skip and not self.token
         return plain and self.top == 1 and self.newest_first and self.order != "resultTime"
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether the time of observation alone decides which observations are wanted, and in which order."""
-        return self.result == Span() and self.order != "resultTime"
-
     def next_query(self, token: str) -> str:
         """Return the query of the next page."""
         kept = {name: value for name, value in self.values.items() if name not in ("$skip", "$skiptoken")}

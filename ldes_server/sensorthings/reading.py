@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from ldes_server.keys import line_of, mark_of
 from ldes_server.model import Published
 from ldes_server.problems import Problem
 from ldes_server.selection import Selection
-from ldes_server.sensorthings.asking import MOST, Options
+from ldes_server.sensorthings.asking import Options
 from ldes_server.sensorthings.entity import Column, Entity, Teller
 from ldes_server.sensorthings.scope import Kind, Names, Scope
 from ldes_server.shelf import Shelf
-from ldes_server.trail import MOST_OF_REQUEST, Line, Step, Trail, as_mark, as_number, bounds_of, step
+from ldes_server.trail import MOST_OF_REQUEST, Step, Trail, bounds_of, step
 
 _CHUNK = 200
 _OF_MEMBERS = (Kind.THING, Kind.LOCATION, Kind.FEATURE_OF_INTEREST)
@@ -205,7 +204,7 @@ class Reader:
         if scope.entity is not None and member is None:
             member = await self._member(scope)
         if scope.kind is Kind.OBSERVATION:
-            async for found in self._observations(scope, options, member):
+            async for found in self._observations(scope, options):
                 yield found
             return
         async for teller, each, after in self._things(scope, options.token, member):
@@ -269,84 +268,48 @@ class Reader:
                 return
             after = states[-1].entity
 
-    async def _observations(
-        self, scope: Scope, options: Options, newest: Published | None
-    ) -> AsyncIterator[Item | str]:
-        """Yield the observations of a set; `newest` is the newest state of its Thing, None where it is not of one."""
+    async def _observations(self, scope: Scope, options: Options) -> AsyncIterator[Item | str]:
         stream, place, column = _read_token(options.token)
         tellers = self._asked(scope)
         names = [teller.stream.name for teller in tellers]
-        if stream and (stream not in names or not (as_mark(place) or as_number(place) is not None)):
+        if stream and (stream not in names or not place.isdigit()):
             raise Problem(400, "$skiptoken is of another set", fix="follow the @iot.nextLink of the same set")
         for teller in tellers[names.index(stream) :] if stream else tellers:
-            begin = (place, column)
-            if newest is not None and options.is_timed and (before := line_of(newest.id, newest.entity)):
-                source = self._along(teller, Line(entity=newest.entity, before=before), options, begin)
-            else:
-                source = self._searched(teller, scope, options, begin)
-            async for found in source:
+            start = int(place) if place else None
+            async for found in self._observed(teller, scope, options, (start, column)):
+                yield found
                 if isinstance(found, str):
-                    yield found
                     return
-                for item in self._made(teller, scope, *found):
-                    yield item
             place = column = ""
 
-    def _made(self, teller: Teller, scope: Scope, member: Published, place: str, after: str) -> Iterator[Item]:
-        """Yield what a member observed in the columns of a scope, behind the column `after` where it is named."""
-        row, name = teller.row(member), teller.stream.name
+    async def _observed(
+        self, teller: Teller, scope: Scope, options: Options, begin: tuple[int | None, str]
+    ) -> AsyncIterator[Item | str]:
+        """Yield the observations of a stream from a member and behind a column of it; a text where it stops for now."""
+        name, (start, after) = teller.stream.name, begin
         columns = [column for column in teller.columns if scope.column in (None, column.name)]
-        names = [column.name for column in columns]
-        for column in columns[names.index(after) + 1 :] if after in names else columns:
-            if (made := teller.observation(member, column, row)) is not None:
-                here = Scope(kind=scope.kind, many=False, stream=name, entity=member.entity, column=column.name)
-                yield Item(replace(here, sequence=member.sequence), made, f"{name},{place},{column.name}", member)
-
-    async def _along(
-        self, teller: Teller, line: Line, options: Options, begin: tuple[str, str]
-    ) -> AsyncIterator[tuple[Published, str, str] | str]:
-        """Yield the members of one Thing by their times, each with its place and the column to go on behind."""
-        name, (place, after), newest_first = teller.stream.name, begin, options.newest_first
-        mark, limit = as_mark(place), min(options.top + options.skip + 2, MOST)
-        span = options.phenomenon
-        head = await self._shelf.head(name)
-        while True:
-            asked = replace(line, low=span.low, high=span.high, mark=mark)
-            trails = self._shelf.store.trails
-            (read,) = await trails.lines(name, [asked], newest_first=newest_first, limit=limit)
-            for member in read:
-                here = mark_of(member.id)
-                # The one with the mark was read before; what is left of it are the columns behind the last one told.
-                if here != mark or after:
-                    if line.has(member) and member.sequence >= head.first and not member.deleted:
-                        yield member, here, after
-                    after = ""
-            self._blocks += 1
-            if len(read) < limit:
-                return
-            mark = mark_of(read[-1].id)
-            if self._blocks >= MOST_OF_REQUEST:
-                yield f"{name},{mark},"
-                return
-
-    async def _searched(
-        self, teller: Teller, scope: Scope, options: Options, begin: tuple[str, str]
-    ) -> AsyncIterator[tuple[Published, str, str] | str]:
-        """Yield members as they were published, each with its place and the column to go on behind; a text to stop at."""
-        name, (place, after), newest_first = teller.stream.name, begin, options.newest_first
-        start, span = as_number(place), options.phenomenon
         entities = (scope.entity,) if scope.entity else ()
-        trail = Trail(entities=entities, low=span.low, high=span.high, newest_first=newest_first)
+        newest_first = options.newest_first
+        trail = Trail(
+            entities=entities, low=options.phenomenon.low, high=options.phenomenon.high, newest_first=newest_first
+        )
         if start is not None and newest_first:
             start += 1
-        while True:
+        while columns:
             if self._blocks >= MOST_OF_REQUEST:
                 yield f"{name},{_rest(start, newest_first)},"
                 return
             read = await self._step(name, trail, options, start)
             for member in read.members:
-                here = str(member.sequence)
-                yield member, here, after if here == place else ""
+                row = teller.row(member)
+                for column in columns:
+                    if after:
+                        after = "" if column.name == after else after
+                    elif (made := teller.observation(member, column, row)) is not None:
+                        here = Scope(kind=scope.kind, many=False, stream=name, entity=member.entity, column=column.name)
+                        token = f"{name},{member.sequence},{column.name}"
+                        yield Item(replace(here, sequence=member.sequence), made, token, member)
+                after = ""
             if read.onward is None:
                 return
             start = read.onward

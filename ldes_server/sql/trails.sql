@@ -43,31 +43,3 @@ WHERE s.name = $1 AND m.sequence >= $2 AND m.sequence < $3
     AND ($4::timestamptz IS NULL OR m.observed_at >= $4) AND ($5::timestamptz IS NULL OR m.observed_at <= $5)
 ORDER BY CASE WHEN $6 THEN -m.sequence ELSE m.sequence END
 LIMIT $7
-
--- name: lines_down
--- The newest $4 members of each of some lines: those with the highest keys from $2 to $3, since the keys of an entity's members
--- are in the order of their times; with the number of the line, from 1. What is below the lowest key is read, too, and left
--- out: with a bound on both sides the planner takes what is between for a handful, reads all of it and sorts.
-SELECT asked.number, m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
-FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS asked (low, high, number)
-CROSS JOIN LATERAL (
-    SELECT * FROM ldes.members AS held
-    WHERE held.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND held.key <= asked.high
-    ORDER BY held.stream DESC, held.key DESC
-    LIMIT $4
-) AS m
-WHERE m.key >= asked.low
-ORDER BY asked.number, m.key DESC
-
--- name: lines_up
--- The same, the oldest.
-SELECT asked.number, m.sequence, m.published_at, m.id, m.entity, m.observed_at, m.longitude, m.latitude, m.deleted, m.body
-FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS asked (low, high, number)
-CROSS JOIN LATERAL (
-    SELECT * FROM ldes.members AS held
-    WHERE held.stream = (SELECT id FROM ldes.streams WHERE name = $1) AND held.key >= asked.low
-    ORDER BY held.stream, held.key
-    LIMIT $4
-) AS m
-WHERE m.key <= asked.high
-ORDER BY asked.number, m.key

@@ -12,7 +12,6 @@ import pytest
 
 from ldes_server.coverage import BLOCK
 from ldes_server.hypermedia import describe
-from ldes_server.keys import line_of
 from ldes_server.model import PageId
 from ldes_server.negotiate import PlainForm
 from ldes_server.ngsi_ld.entity import Teller as Ngsi
@@ -21,7 +20,7 @@ from ldes_server.plain import render_plain
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.sensorthings.entity import Teller as Things
 from ldes_server.sensorthings.scope import Names
-from ldes_server.trail import MOST_BLOCKS, Line, Trail, bounds_of, step
+from ldes_server.trail import MOST_BLOCKS, Trail, bounds_of, step
 from loadtests.filling import Stock
 from loadtests.publisher import write_pilot
 from streams.migrate import migrate
@@ -78,8 +77,7 @@ async def test_searching_a_history(durable: str, tmp_path: Path) -> None:
         await stock.fill(store, (MOST_BLOCKS + 1) * BLOCK)
         head = await store.head("load")
         bounds = bounds_of(head, newest_first=True)
-        known = (await store.trails.trail("load", range(5, 6), Trail(), limit=1))[0]
-        entity = known.entity
+        entity = (await store.trails.trail("load", range(5, 6), Trail(), limit=1))[0].entity
 
         async def timed(work: Callable[[], Awaitable[object]]) -> float:
             found = []
@@ -93,8 +91,4 @@ async def test_searching_a_history(durable: str, tmp_path: Path) -> None:
         none = await timed(lambda: step(store.trails, "load", Trail(entities=("urn:none",)), bounds, limit=100))
         some = await timed(lambda: step(store.trails, "load", Trail(entities=(entity,)), bounds, limit=5))
         print(f"\n{MOST_BLOCKS} blocks, nothing found: {none * 1000:.1f} ms, {none / leaf:.1f} x a leaf of 250")
-        line = Line(entity=entity, before=line_of(known.id, entity))
-        lined = await timed(lambda: store.trails.lines("load", [line], newest_first=True, limit=50))
-        (read,) = await store.trails.lines("load", [line], newest_first=True, limit=50)
-        print(f"{len(read)} members of its line: {lined * 1000:.1f} ms, {lined / leaf:.2f} x a leaf of 250")
         print(f"5 members of one of 2,000 entities: {some * 1000:.1f} ms, {some / leaf:.1f} x a leaf of 250")

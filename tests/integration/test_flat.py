@@ -14,7 +14,7 @@ import pytest
 
 from ldes_server.fragmentations.kept import BUCKET
 from ldes_server.keeping import declare
-from ldes_server.keys import key_of, line_of, span_of
+from ldes_server.keys import key_of
 from ldes_server.postgres_store import PostgresStore
 from ldes_server.retention import Retention
 from loadtests.filling import Stock
@@ -46,8 +46,6 @@ async def _questions(connection: Any, count: int) -> Mapping[str, Sequence[objec
         )
         for name in ("by-park", "by-open")
     ]
-    before = await connection.fetchval("SELECT id FROM ldes.members WHERE entity = $1 LIMIT 1", entity)
-    spans = [[key] * 2 for key in span_of(line_of(before, entity), None, None)]
     others = [key_of(f"load/members/none/{number}") for number in range(1000)]
     middle = count // 2 - count // 2 % 250
     return {
@@ -79,8 +77,6 @@ async def _questions(connection: Any, count: int) -> Mapping[str, Sequence[objec
         "trails.entities": ("load", False),
         "trails.blocks": ("load", 0, 2, moment, None, True, 17),
         "trails.trail": ("load", middle, middle + 1000, None, None, True, 100, [entity]),
-        "trails.lines_down": ("load", *spans, 100),
-        "trails.lines_up": ("load", *spans, 100),
         "trails.trail, of all, forward": ("load", middle, middle + 1000, moment, None, False, 100, []),
     }
 
