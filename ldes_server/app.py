@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from ldes_server import digests
+from ldes_server import digests, outward
 from ldes_server.activities import feed_stream
 from ldes_server.answers import answer, answer_document, is_canonical, moved, raw_path, see_other, variant_of
 from ldes_server.bucket_view import DEEPEST
@@ -133,9 +133,10 @@ def create_app(
     app.state.site = Site(shelf, streams, base_url, metrics)
     app.state.docs = app.state.door = None
     add_hooks(app)
-    for path, endpoint, summary in _ADDRESSES:
+    for path, endpoint, summary in (*outward.ADDRESSES, *_ADDRESSES):
         words: dict[str, Any] = {"summary": summary, "response_class": Response, "name": endpoint.__name__}
-        app.add_api_route(path, endpoint, methods=["GET"], openapi_extra=dict(openapi_of(path)), **words)
+        extra = dict(outward.openapi_of(path) or openapi_of(path))
+        app.add_api_route(path, endpoint, methods=["GET"], openapi_extra=extra, **words)
         app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **words)
     app.add_api_route("/{stream}", take, methods=["POST"], summary="Members in, as RDF", response_class=Response)
     app.add_exception_handler(Problem, on_problem)

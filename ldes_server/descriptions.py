@@ -22,7 +22,9 @@ Entity = dict[str, Any]
 
 FEED_NAME = "catalogue-feed"
 # First path segments that are ours; a stream of that name could not be reached.
-RESERVED = frozenset({"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id", FEED_NAME})
+RESERVED = frozenset(
+    {"models", "ns", "healthz", "readyz", "metrics", "docs", "openapi.json", "hooks", "id", FEED_NAME, "ngsi-ld", "sta"}
+)
 LDES_SPECIFICATION = "https://w3id.org/ldes/specification"
 TREE_SPECIFICATION = "https://w3id.org/tree/specification"
 FEED_SPECIFICATION = "https://semiceu.github.io/LDES-DCAT-AP-feeds/"

@@ -18,6 +18,7 @@ from ldes_server.postgres_builds import Builds
 from ldes_server.postgres_keeping import Keeping
 from ldes_server.postgres_newest import number_new
 from ldes_server.postgres_placing import Placer
+from ldes_server.postgres_trails import Trails
 from ldes_server.postgres_views import ViewPages
 from ldes_server.postgres_walks import Walks
 from ldes_server.retention import Retention
@@ -68,6 +69,7 @@ class PostgresStore:
         self._plain: dict[str, int] = {}
         self._view_pages = ViewPages(self.database)
         self._walks = Walks(self.database)
+        self.trails = Trails(self.database)
         statements = {"lock": QUERIES["lock"], "announce": QUERIES["announce"]}
         self.builds = Builds(self.database, self._placer, **statements)
         self.keeping = Keeping(self.database, **statements)

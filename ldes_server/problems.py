@@ -22,6 +22,9 @@ _CACHE = {404: "public, max-age=2", 406: "no-store", 410: "public, max-age=60"}
 class Problem(Exception):  # noqa: N818 - the standard's own name; it ends a request, it does not report a fault of ours
     """Ends a request with a problem document: `what` happened, the `fix`, and the names that come near."""
 
+    # What kind of problem it is, as an IRI; what happened says it where nobody has named kinds.
+    type = "about:blank"
+
     def __init__(
         self, status: int, what: str, *, fix: str, near: Iterable[str] = (), retry_after: int = RETRY_AFTER
     ) -> None:
@@ -35,7 +38,7 @@ class Problem(Exception):  # noqa: N818 - the standard's own name; it ends a req
     def response(self) -> JSONResponse:
         """Return the answer."""
         content: dict[str, object] = {
-            "type": "about:blank",
+            "type": self.type,
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.what,

@@ -19,6 +19,7 @@ from ldes_server.model import Head, Leaf, Page, PageId, Published, Stream, ViewS
 from ldes_server.retention import Retention
 from ldes_server.selection import Selection
 from ldes_server.serve import WatchedStore
+from ldes_server.trail import Trail, TrailStore
 
 
 class ReplicaStore:
@@ -32,6 +33,7 @@ class ReplicaStore:
         self._primary = primary
         self._replica = replica
         self._told: dict[str, Head] = {}
+        self.trails = _Trails(primary.trails, replica.trails)
 
     async def head(self, stream: str) -> Head:
         """Return how far the replica is, or what was told before where that is further."""
@@ -173,3 +175,30 @@ class ReplicaStore:
         """Return the version that a page which may still change must have (log_view.py makes them)."""
         told = self._told.get(stream, Head())
         return told.count + told.first if page_id.is_root else told.count
+
+
+class _Trails:
+    """Entities and their history as the replica knows them; what it does not have is asked at the primary."""
+
+    def __init__(self, primary: TrailStore, replica: TrailStore) -> None:
+        self._primary = primary
+        self._replica = replica
+
+    async def newest_of(self, streams: Sequence[str], entities: Sequence[str]) -> Sequence[tuple[str, Published]]:
+        """Return the newest members of some entities, from the primary where the replica lacks one."""
+        found = await self._replica.newest_of(streams, entities)
+        if {member.entity for _, member in found} >= set(entities):
+            return found
+        return await self._primary.newest_of(streams, entities)
+
+    async def entities(self, stream: str, *, placed: bool = False) -> int:
+        """Return how many entities the replica has."""
+        return await self._replica.entities(stream, placed=placed)
+
+    async def blocks(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[int]:
+        """Return the blocks that may hold what is wanted, as the replica knows."""
+        return await self._replica.blocks(stream, span, trail, limit=limit)
+
+    async def trail(self, stream: str, span: range, trail: Trail, *, limit: int) -> Sequence[Published]:
+        """Return the members that the replica has; how far it lags only shows in how fresh they are."""
+        return await self._replica.trail(stream, span, trail, limit=limit)

@@ -35,7 +35,7 @@ from ldes_server.responses import (
 from ldes_server.searches import Search
 from ldes_server.shown import Edition, Shown
 from ldes_server.standing import Standing, read_standing
-from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Walk
+from ldes_server.store import History, Ledger, MemberStore, PageStore, Timeline, Told, Walk
 from ldes_server.together import Together
 from ldes_server.turns import Turns
 from streams.errors import StoreError
@@ -52,7 +52,7 @@ CACHE_BYTES = 64 * 1024 * 1024
 _Version = tuple[int, int, int]
 
 
-class Store(PageStore, Walk, MemberStore, Timeline, History, Ledger, Protocol):
+class Store(PageStore, Walk, MemberStore, Timeline, History, Ledger, Told, Protocol):
     """What the web side needs of a store."""
 
 

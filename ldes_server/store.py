@@ -9,6 +9,7 @@ from typing import Protocol
 from ldes_server.model import Head, Leaf, Page, PageId, Placed, Published, Stream, ViewState, Wanted
 from ldes_server.retention import Retention
 from ldes_server.selection import Selection
+from ldes_server.trail import TrailStore
 
 
 class MemberSink(Protocol):
@@ -195,6 +196,15 @@ class History(Protocol):
         Some megabytes of bodies at most, but one member if there is one. No number is left out that the history still
         hands out (`Head.gone`), and none before that is given.
         """
+        ...
+
+
+class Told(Protocol):
+    """What is told in the words of other worlds: entities, and their history."""
+
+    @property
+    def trails(self) -> TrailStore:
+        """Who tells it."""
         ...
 
 

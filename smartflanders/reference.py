@@ -170,7 +170,18 @@ def _model(model: Model) -> str:
         f"*{model.title['nl']}. {model.description['nl']}*\n\n"
         + table(("Name", "Kind", "Unit", "Range or codes", "Required", "English", "Nederlands"), rows)
         + f"\nColumns of CSV and GeoJSON: {', '.join(f'`{name}`' for name in compile_flat(model).names)}.\n"
+        + _elsewhere(model)
     )
+
+
+def _elsewhere(model: Model) -> str:
+    """Say what a model's names are called in other worlds."""
+    alignment = model.alignment
+    said = ", ".join(f"`{name}` as `{attribute.name}`" for name, attribute in alignment.attributes.items())
+    columns = [column.name for column in compile_flat(model).columns if column.field.name in alignment.datastreams]
+    ngsi_ld = f"\nNGSI-LD: an entity is a `{alignment.type}`; {said}.\n" if alignment.type else ""
+    datastreams = f"; Datastreams {', '.join(f'`{name}`' for name in columns)}" if columns else ""
+    return ngsi_ld + (f"\nSensorThings: a Thing is a {alignment.thing}{datastreams}.\n" if alignment.thing else "")
 
 
 def _field(field: Field, model: Model) -> Sequence[str]:
@@ -294,7 +305,8 @@ def http() -> str:
         )
         + "\n## Bad input\n\nNone of it stores anything.\n\n"
         + table(("What", "Answer", "Test"), [(what, said, f"`{test}`") for what, said, test in BAD_INPUT])
-        + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md).\n"
+        + "\nHow to use it: [follow a feed](../how-to/follow-a-feed.md); "
+        + "[read it as NGSI-LD or SensorThings](../how-to/read-as-ngsi-ld-or-sensorthings.md).\n"
     )
 
 

@@ -25,6 +25,11 @@ BAD_INPUT: tuple[tuple[str, str, str], ...] = (
         "test_another_order_leads_to_the_canonical_one",
     ),
     (
+        "a part of NGSI-LD or of SensorThings that is not offered",
+        "422 of ETSI's type, or 501, which names it and what there is instead",
+        "test_what_is_not_there_or_not_offered_says_what_is",
+    ),
+    (
         "a page beyond the tail",
         "404, kept for 2 seconds; a place beyond it leads to the root",
         "test_pages_beyond_the_tail_are_not_there_yet",

@@ -1,6 +1,6 @@
 """Compiled models: what the files of a model come to, written beside them so that no process parses RDF at its start.
 
-`compiled.json` names the digest of the five files it was made of and is used for exactly those. `make models` writes it
+`compiled.json` names the digest of the files it was made of and is used for exactly those. `make models` writes it
 anew; a test compares it with what the files say.
 """
 
@@ -14,11 +14,14 @@ from typing import Any
 
 import orjson
 
+from vocab.alignment import recalled
 from vocab.context import Writer, read_names
 from vocab.model_values import MODELS, Field, Kind, Model, Shape, model_names
 
 FILE = "compiled.json"
 _FILES = ("context.jsonld", "shape.ttl", "template.jsonld", "example.jsonld", "README.md")
+# A model without it is shown as its own only.
+_OPTIONAL = "alignment.yaml"
 _PLAIN = ("version", "title", "description", "versioned", "observed_path")
 
 
@@ -28,7 +31,7 @@ def recall(folder: Path) -> Model | None:
     Says nothing of files that are missing or malformed: reading them does (`vocab.model_files.read_model`).
     """
     try:
-        contents = {name: (folder / name).read_bytes() for name in _FILES}
+        contents = _contents(folder)
         found = orjson.loads((folder / FILE).read_bytes())
     except (OSError, ValueError):
         return None
@@ -45,7 +48,7 @@ def compiled(model: Model, folder: Path) -> bytes:
         for field in model.fields.values()
     ]
     found = {
-        "digest": _digest({name: (folder / name).read_bytes() for name in _FILES}),
+        "digest": _digest(_contents(folder)),
         **{name: getattr(model, name) for name in _PLAIN},
         **({"personal": model.personal} if model.personal else {}),
         "themes": model.themes,
@@ -56,13 +59,21 @@ def compiled(model: Model, folder: Path) -> bytes:
             "jsonld": orjson.loads(model.shape.jsonld),
         },
         "fields": fields,
+        "alignment": model.alignment,
     }
     return orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    optional = folder / _OPTIONAL
+    return {name: (folder / name).read_bytes() for name in _FILES} | {
+        _OPTIONAL: optional.read_bytes() if optional.exists() else b""
+    }
+
+
 def _digest(contents: Mapping[str, bytes]) -> str:
     hashed = blake2b(digest_size=16)
-    for name in _FILES:
+    for name in (*_FILES, _OPTIONAL):
         # With its length, so that no byte can move from one file to the next.
         hashed.update(b"%s %d\n" % (name.encode(), len(contents[name])))
         hashed.update(contents[name])
@@ -90,6 +101,7 @@ def _model(name: str, contents: Mapping[str, bytes], found: Mapping[str, Any]) -
         personal=found.get("personal", ""),
         themes=tuple(found["themes"]),
         mobility_themes=tuple(found["mobility_themes"]),
+        alignment=recalled(found["alignment"]),
     )
 
 

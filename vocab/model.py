@@ -1,6 +1,6 @@
 """Model: one reference model, loaded from its folder.
 
-A model is a folder `vocab/models/<name>/` of five files (read by vocab/model_files.py) and `compiled.json`, what they come
+A model is a folder `vocab/models/<name>/` of six files (read by vocab/model_files.py) and `compiled.json`, what they come
 to (vocab/compiled.py):
 
 - `context.jsonld`   the JSON-LD context of its members; it always has the terms `generatedAtTime`
@@ -9,7 +9,8 @@ to (vocab/compiled.py):
 - `shape.ttl`        the SHACL shape a member conforms to; it also declares the names a source may bind (below);
 - `template.jsonld`  the member with slots, filled by `ingest.mapping`;
 - `example.jsonld`   a member that validates, with `@context` inline;
-- `README.md`        for people: one picture, the table of names, the alignment with other models.
+- `README.md`        for people: one picture, the table of names, the alignment with other models;
+- `alignment.yaml`   the same alignment for programs: how members are said in NGSI-LD and SensorThings (vocab/alignment.py).
 
 **Names.** A property shape in `shape.ttl` becomes a bindable name by `sf:bind "free_spaces"`, with `sf:kind`
 (a `Kind` value), optionally `sf:required true`, `sf:unit` (a UCUM code), `sf:group` (the name of the repeated group

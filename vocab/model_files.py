@@ -12,6 +12,8 @@ from rdflib import RDF, RDFS, Graph, Literal, Namespace, URIRef
 from rdflib.term import Node
 
 from vocab import agreement
+from vocab.alignment_file import FILE as ALIGNMENT
+from vocab.alignment_file import read_alignment
 from vocab.context import Writer, read_names
 from vocab.errors import ModelError
 from vocab.model_values import Field, Kind, Model, Shape
@@ -51,6 +53,8 @@ def read_model(folder: Path) -> Model:
     names = read_names(context)
     graph = Graph().parse(data=turtle, format="turtle")
     iri = _node_shape(graph, folder.name)
+    fields = _fields(graph, names, turtle)
+    alignment, misaligned = read_alignment(folder / ALIGNMENT, fields)
     versioned = any(term.iri == DCTERMS_IS_VERSION_OF for key, term in names.terms.items() if key in template)
     model = Model(
         name=folder.name,
@@ -63,14 +67,15 @@ def read_model(folder: Path) -> Model:
         template=template,
         example=example,
         readme=readme,
-        fields=_fields(graph, names, turtle),
+        fields=fields,
         writer=Writer(names),
         themes=tuple(sorted(map(str, graph.objects(iri, URIRef(DCAT_THEME))))),
         mobility_themes=tuple(sorted(map(str, graph.objects(iri, URIRef(MOBILITY_THEME))))),
         personal=str(graph.value(iri, URIRef(PERSONAL)) or ""),
         observed_path=next((names.terms[key].iri for key in _observed(template) if key in names.terms), ""),
+        alignment=alignment,
     )
-    _refuse_faults(model, agreement.faults(_parts(model, names)))
+    _refuse_faults(model, [*agreement.faults(_parts(model, names)), *misaligned])
     return model
 
 

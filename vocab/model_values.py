@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from vocab.alignment import Alignment
 from vocab.context import Writer
 
 MODELS = Path(__file__).parent / "models"
@@ -66,7 +67,8 @@ class Model:
 
     `context` is the value of `@context` as compact JSON; `title` and `description` have the keys `nl` and `en`. `themes`
     (EU data themes) and `mobility_themes` (mobilityDCAT-AP) are what a catalogue files it under. `observed_path` is the
-    property of a member that says when it was observed; empty where there is none. `personal` is what the identity of an entity tells of persons, as in a Field.
+    property of a member that says when it was observed; empty where there is none. `personal` is what the identity of an
+    entity tells of persons, as in a Field. `alignment` is what its names mean elsewhere (vocab/alignment.py).
     """
 
     name: str
@@ -85,6 +87,7 @@ class Model:
     mobility_themes: tuple[str, ...] = ()
     observed_path: str = ""
     personal: str = ""
+    alignment: Alignment = field(default_factory=Alignment)
 
 
 def model_names() -> tuple[str, ...]:

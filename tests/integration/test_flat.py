@@ -30,7 +30,7 @@ _MORE = 2.0
 _ROOM = 150
 # Asks about something of which there is so much: the query's name, more words behind a comma, and its arguments.
 Ask = Callable[[Any, int], Awaitable[Mapping[str, Sequence[object]]]]
-_FILES = ("queries", "views", "keeping", "builds", "newest")
+_FILES = ("queries", "views", "keeping", "builds", "newest", "trails")
 
 
 async def _questions(connection: Any, count: int) -> Mapping[str, Sequence[object]]:
@@ -73,6 +73,11 @@ async def _questions(connection: Any, count: int) -> Mapping[str, Sequence[objec
         "keeping.dense": (1, moment + timedelta(milliseconds=1)),
         "builds.history": (1, middle, 1000, 0, count, park["view"]),
         "newest.numbered": (1,),
+        "trails.newest_of": (["load", "none"], [entity, "none"]),
+        "trails.entities": ("load", False),
+        "trails.blocks": ("load", 0, 2, moment, None, True, 17),
+        "trails.trail": ("load", middle, middle + 1000, None, None, True, 100, [entity]),
+        "trails.trail, of all, forward": ("load", middle, middle + 1000, moment, None, False, 100, []),
     }
 
 

@@ -20,7 +20,7 @@ from ldes_server.replica import ReplicaStore
 from ldes_server.serve import Address, serve
 from smartflanders.embedded import EmbeddedPostgres
 from streams.record import format_time
-from tests.conformance.kit import Site, members_of, two_streams
+from tests.conformance.kit import Site, make_members, members_of, two_streams
 from tests.support.replica import Replica, replica_of
 from tests.support.running import ROOT, free_port
 
@@ -121,6 +121,17 @@ def test_members_and_newest_states(site: ReplicaSite) -> None:
     assert site.get(f"/{NAME}/members/never", "text/turtle").status == 404
     assert site.get(f"/{NAME}/log/0/7", "text/turtle").status == 200
     assert member.id in site.get(f"/{NAME}/latest", "text/turtle").body.decode()
+
+
+def test_other_worlds_find_what_the_replica_lacks(site: ReplicaSite) -> None:
+    """Entities and Things are read from the replica, those that it does not know from the primary."""
+    parking = site.streams[NAME]
+    site.add(
+        NAME, lambda start: tuple(each._replace(entity="urn:new") for each in make_members(parking, [start], site.base))
+    )
+    assert site.get("/ngsi-ld/v1/entities/urn:new").status == 200
+    assert site.get("/ngsi-ld/v1/entities/urn:never").status == 404
+    assert len(json.loads(site.get("/sta/v1.1/Things").body)["value"]) >= 7
 
 
 def test_a_listener_gets_what_the_replica_lacks(site: ReplicaSite) -> None:
