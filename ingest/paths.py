@@ -23,7 +23,7 @@ import orjson
 Step = str | int | tuple[str, str]
 
 _STEP = re.compile(
-    r"\.?(?:<([^<>]+)>|((?!\{\*\})[^.\[\]<](?:(?!\{\*\})[^.\[\]])*))|\[(\d+|\*)\]|\[([^\[\]=]+)=([^\[\]]*)\]|(\{\*\})"
+    r"\.?(?:<([^<>]+)>|((?!\{\*\})[^.\[\]<](?:(?!\{\*\})[^.\[\]])*))|\[(\d+|\*)\]|\[([^\[\]=]+)=([^\[\]]*)\]|\.?(\{\*\})"
 )
 # Inside the keys that lead to a list: the values of the object there are the list.
 VALUES = "{*}"

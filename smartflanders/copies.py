@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingest.pilot_file import PILOT_FILE, load_pilot_file
-from smartflanders.copying import Original, Question, copy, questions
+from smartflanders.copying import Original, Question, copy, part_of, questions
 from smartflanders.loading import is_source
 from smartflanders.pilots import load_plan
 from streams.errors import ConfigError, Problem
@@ -48,11 +48,11 @@ class Wish:
         return self.into or self.pilot.parent.parent / self.slug / self.pilot.name
 
 
-def read_original(folder: Path) -> Original:
-    """Read a pilot that is copied, once it is known to be without faults.
+def read_original(folder: Path, *, only: Sequence[str] = ()) -> Original:
+    """Read a pilot that is copied, once it is known to be without faults; `only` these sources of it, if there are any.
 
     Raises:
-        ConfigError: it has no pilot file, or a file of it has a fault.
+        ConfigError: it has no pilot file, a file of it has a fault, or no source has one of these names.
 
     """
     if not (folder / PILOT_FILE).is_file():
@@ -63,9 +63,17 @@ def read_original(folder: Path) -> Original:
         )
         fix = "name a pilot such as gent/parking; `smartflanders pilot list` shows them"
         raise ConfigError([Problem(where=str(folder), what=what, fix=fix)], where="the pilot to copy")
-    load_plan([folder], keyless=True)
+    known = load_plan([folder], keyless=True).files
+    problems = [
+        Problem(where=f"--only {name}", what="no source of this pilot has this name", fix=suggest(name, known))
+        for name in only
+        if name not in known
+    ]
+    if problems:
+        raise ConfigError(problems, where="the command line")
     texts = {file.name: file.read_text("utf-8") for file in sorted(folder.glob("*.yaml"))}
-    return Original(pilot=load_pilot_file(folder / PILOT_FILE), texts=texts)
+    original = Original(pilot=load_pilot_file(folder / PILOT_FILE), texts=texts)
+    return part_of(original, only) if only else original
 
 
 def read_answers(path: Path) -> dict[str, str]:

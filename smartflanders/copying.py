@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.pilot_file import PILOT_FILE, PilotFile
 from ingest.transports import TRANSPORTS
 from ldes_server.declaration import SUFFIX
-from streams.yaml_text import Word, rewritten, words_of
+from streams.yaml_text import Word, rewritten, without, words_of
 from vocab.cities import City, slug_of
 
 # Keys whose texts are for people: the city's name in them changes with the city.
@@ -40,6 +40,35 @@ class Original:
         for name, text in self.texts.items():
             for word in words_of(text, where=name):
                 yield name, word
+
+
+def part_of(original: Original, wanted: Collection[str]) -> Original:
+    """Return a pilot with these sources alone, those that they look up, and the streams that these feed.
+
+    Raises:
+        ConfigError: an expectation of one that stays behind does not stand on lines of its own.
+
+    """
+    words = {name: words_of(text, where=name) for name, text in original.texts.items()}
+    files = {word.text: name for name, found in words.items() for word in found if _is(word, "source")}
+    kept: set[str] = set()
+    todo = [name for name in wanted if name in files]
+    while todo:
+        kept.add(source := todo.pop())
+        looked_up = [word.text for word in words[files[source]] if _reference(word.path) == "lookup source"]
+        todo.extend(name for name in looked_up if name in files and name not in kept)
+    fed = {word.text for source in kept for word in words[files[source]] if _is(word, "stream")}
+    behind: set[tuple[str, ...]] = {("expect", name) for name in original.pilot.expect if name not in kept}
+    if len(behind) == len(original.pilot.expect):
+        behind = {("expect",)}
+    texts = {files[source]: original.texts[files[source]] for source in kept}
+    texts |= {
+        name: original.texts[name]
+        for name, found in words.items()
+        if name.endswith(SUFFIX) and any(_is(word, "stream") and word.text in fed for word in found)
+    }
+    texts[PILOT_FILE] = without(original.texts[PILOT_FILE], behind, where=PILOT_FILE)
+    return Original(pilot=original.pilot, texts={name: texts[name] for name in original.texts if name in texts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,13 @@ def _add_copy(inner: Verbs) -> None:
     copying.add_argument("--to", required=True, metavar="CITY", help="the city: aalst, sint-niklaas, ...")
     copying.add_argument("--into", type=Path, metavar="FOLDER", help="where to (default: <pilots>/<city>/<pilot>)")
     copying.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="copy this source alone, with those it looks up; repeatable (default: all)",
+    )
+    copying.add_argument(
         "--set",
         action="append",
         default=[],
@@ -133,8 +140,9 @@ def _described(
     folder: Path, own: Sequence[Source], pilot: PilotFile | None, off: Mapping[str, Off], files: Mapping[str, Path]
 ) -> Iterator[str]:
     models = ", ".join(sorted({source.model for source in own}))
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     about = f"{pilot.title['en']}, {pilot.area.name}" if pilot else own[0].title["en"]
-    yield f"{folder}: {about} ({models})"
+    yield f"{shown}: {about} ({models})"
     for source in own:
         needed = ", ".join(needs_of(files[source.name]))
         state = (
@@ -242,7 +250,7 @@ def _copy(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         said={**(read_answers(arguments.answers) if arguments.answers else {}), **_said(arguments.set)},
     )
-    original = read_original(wish.pilot)
+    original = read_original(wish.pilot, only=arguments.only)
     answers = answered(wish, original, ask=sys.stdin.isatty())
     copied = write_copy(wish, original, answers)
     _say(f"wrote {wish.folder}: {', '.join(copied)}")

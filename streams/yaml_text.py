@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -97,6 +97,33 @@ def rewritten(
         parts.append(old if new == each.text else _in_place(new, old))
         position = each.end
     return "".join([*parts, gap(len(text))])
+
+
+def without(text: str, paths: Collection[tuple[str, ...]], *, where: str) -> str:
+    """Return a document without the entries at these paths, each with the comments right above it.
+
+    Raises:
+        ConfigError: it is no YAML, has aliases, or an entry does not stand on lines of its own.
+
+    """
+    words = words_of(text, where=where)
+    lines = text.splitlines(keepends=True)
+    gone: set[int] = set()
+    for number, word in enumerate(words):
+        if not word.is_key or word.path not in paths:
+            continue
+        if text[: word.start].rpartition("\n")[2].strip():
+            fix = "write it on lines of its own"
+            problem = Problem(where=f"{where}:{word.line}", what=f"{word.text} stands beside others", fix=fix)
+            raise ConfigError([problem], where=where)
+        after = (each.line for each in words[number + 1 :] if each.path[: len(word.path)] != word.path)
+        first, end = word.line - 1, next(after, len(lines) + 1) - 1
+        while first > 0 and lines[first - 1].lstrip().startswith("#"):
+            first -= 1
+        while end > word.line and lines[end - 1].lstrip().startswith("#"):
+            end -= 1  # that is about what follows
+        gone.update(range(first, end))
+    return "".join(line for number, line in enumerate(lines) if number not in gone)
 
 
 def _in_place(new: str, old: str) -> str:

@@ -70,6 +70,8 @@ DECODERS: Mapping[str, Decoder] = {
     "application/n-quads": _rdf_items,
     "application/rdf+xml": _rdf_items,
 }
+# Those that ask what is known of a document besides its body; the others are spared the copy, a message each.
+_ASKING = (_csv_items, _rdf_items, _senml_items)
 _SUFFIXES: Mapping[str, Decoder] = {"+json": json_items, "+json-seq": _ndjson_items, "+xml": _xml_items}
 # Servers that say text/plain or nothing: the first byte tells.
 _SNIFFED: Mapping[bytes, Decoder] = {b"{": json_items, b"[": json_items, b"<": _xml_items}
@@ -106,9 +108,10 @@ def decode(body: bytes, media_type: str, wanted: Wanted, *, received: datetime |
     elif decoder is _csv_items and start[:1] in _SNIFFED and not wanted.format.columns:
         yield _break("JSON or XML came instead of rows: usually an error in the publisher's own words", body)
     else:
-        charset = "utf-8" if is_marked else _charset(parameters)
-        items = decoder(body, _completed(wanted, media, charset, received))
-        only = wanted.only
+        if decoder in _ASKING:
+            charset = "utf-8" if is_marked else _charset(parameters)
+            wanted = _completed(wanted, media, charset, received)
+        items, only = decoder(body, wanted), wanted.only
         yield from items if only is None else (it for it in items if isinstance(it, Break) or only(it.value, it.root))
 
 

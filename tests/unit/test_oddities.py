@@ -65,6 +65,15 @@ LIGHTS = b"""
 <https://opentrafficlights.org/id/lane/K648/1>
   <http://www.opengis.net/#geosparql/wktLiteral> "LINESTRING (51.2000 4.3990, 51.2010 4.4010)" ; rdfs:type otl:Lane .
 """
+DATEX = b"""<d2LogicalModel xmlns="http://datex2.eu/schema/2/2_0" modelBaseVersion="2"><payloadPublication>
+  <publicationTime>2026-11-01T10:01:00+01:00</publicationTime>
+  <genericPublicationExtension><parkingStatusPublication>
+    <parkingRecordStatus><parkingRecordReference id="P10" version="1"/>
+      <parkingStatusOriginTime>2026-11-01T10:00:04+01:00</parkingStatusOriginTime>
+      <parkingOccupancy><parkingNumberOfVacantSpaces>88</parkingNumberOfVacantSpaces></parkingOccupancy>
+      <parkingSiteOpeningStatus>open</parkingSiteOpeningStatus></parkingRecordStatus>
+    <parkingRecordStatus><parkingRecordReference id="P7" version="1"/></parkingRecordStatus>
+  </parkingStatusPublication></genericPublicationExtension></payloadPublication></d2LogicalModel>"""
 COUNTS = (
     b"7,IN,FIETSERS,2023-06-01 00:00:00.0,2023-06-01 00:15:00.0,4\n"
     b"7,OUT,FIETSERS,2023-12-01 00:00:00.0,2023-12-01 00:15:00.0,9\n"
@@ -523,6 +532,28 @@ each: entity[*].trip_update.stop_time_update[*]
             (0, "operator.label"): "26687",
         },
         counts=(238, 0, 0),
+    ),
+    Row(
+        oddity="a time of publication deep in DATEX II, for records that have none of their own",
+        file="""
+each: >-
+  d2LogicalModel.payloadPublication.genericPublicationExtension.parkingStatusPublication.parkingRecordStatus[*]
+model: parking
+bind:
+  entity: parkingRecordReference.@id
+  observed_at: [parkingStatusOriginTime, $.payloadPublication.publicationTime]
+  free_spaces: { from: parkingOccupancy.parkingNumberOfVacantSpaces, default: 0 }
+  open_now: { from: parkingSiteOpeningStatus, map: { open: "true", closed: "false" } }
+""",
+        body=DATEX,
+        media_type=XML,
+        gives={
+            (0, "observedAt"): "2026-11-01T09:00:04.000Z",
+            (0, "capacity.0.currentValue"): 88,
+            (0, "openNow"): True,
+            (1, "observedAt"): "2026-11-01T09:01:00.000Z",
+        },
+        counts=(2, 0, 0),
     ),
     Row(
         oddity="an error of KiWIS that came with status 200",

@@ -180,7 +180,7 @@ async def test_keys_go_to_the_host_of_the_discovery_file_only(system: System) ->
             {"name": "station_information", "url": f"{other.origin}/station_information"},
         ]
         system.answers["/gbfs.json"] = {"data": {"feeds": feeds}}
-        keys = {"headers": {"X-Key": "secret"}}
+        keys: dict[str, Any] = {"headers": {"X-Key": "secret"}}
         async with system.connector("station_status", "station_information", **keys) as connector:
             assert len((await connector.poll(b"")).payloads) == 2
         assert {key for _, key in system.asked} == {"secret"}

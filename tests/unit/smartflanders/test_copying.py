@@ -343,3 +343,54 @@ def test_sources_with_publishers_of_their_own_keep_them(pilots: Path, capsys: py
     assert "garages.yaml: the publisher stays Stad Gent" in capsys.readouterr().out
     new = yaml.safe_load((pilots / "aalst" / "parking" / "garages.yaml").read_text("utf-8"))
     assert new["publisher"]["name"] == "Stad Gent"
+
+
+# --- a part of a pilot ----------------------------------------------------------------------------------------------
+
+SHARING = PILOTS / "gent" / "deelmobiliteit"
+
+
+def test_a_part_of_a_pilot_is_copied_with_what_it_looks_up(tmp_path: Path) -> None:
+    """`--only` takes a source, those it looks up, their stream files and their expectations, and asks for no others."""
+    target = tmp_path / "genk"
+    words = ["pilot", "copy", str(SHARING), "--to", "genk", "--into", str(target), "--only", "donkey-gent-stations"]
+    kinds = ("stations", "plaatsen")
+    said = [word for kind in kinds for word in ("--set", f"address.donkey-gent-{kind}=https://x.example/gbfs.json")]
+    assert main([*words, *said]) == 0
+    assert sorted(file.name for file in target.iterdir()) == [
+        "donkey-genk-plaatsen.yaml",
+        "donkey-genk-stations.yaml",
+        PILOT_FILE,
+    ]
+    pilot = yaml.safe_load((target / PILOT_FILE).read_text("utf-8"))
+    assert set(pilot["expect"]) == {"donkey-genk-stations", "donkey-genk-plaatsen"}
+    assert "Every operator publishes for itself" in (target / PILOT_FILE).read_text("utf-8")
+
+
+def test_the_stream_file_of_a_part_comes_along() -> None:
+    """Of all stream files a part has those of its own streams, and of all comments those that are not about the others."""
+    part = read_original(SHARING, only=["dott-gent"])
+    assert list(part.texts) == ["dott-gent.stream.yaml", "dott-gent.yaml", PILOT_FILE]
+    assert "What stands still reports seldom" in part.texts[PILOT_FILE]
+    assert "A hub reports when something changes" not in part.texts[PILOT_FILE]
+
+
+def test_a_part_without_expectations_has_no_place_for_them(pilots: Path) -> None:
+    """When nothing is expected of what is copied the key is gone too, and the copy loads."""
+    file = pilots / "gent" / "parking" / PILOT_FILE
+    text = file.read_text("utf-8")
+    file.write_text(text[: text.index("  gent-park-and-ride:")], "utf-8")
+    part = read_original(file.parent, only=["gent-park-and-ride"])
+    assert "expect" not in yaml.safe_load(part.texts[PILOT_FILE])
+
+
+def test_a_part_that_is_none_is_refused(pilots: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source that is not there, and an expectation that cannot be taken out, are told."""
+    folder = pilots / "gent" / "parking"
+    assert main(["pilot", "copy", str(folder), "--to", "aalst", "--only", "gent-garage"]) == 2
+    assert "did you mean 'gent-garages'?" in capsys.readouterr().err
+    text = (folder / PILOT_FILE).read_text("utf-8")
+    flow = "expect: { gent-garages: {}, gent-park-and-ride: {} }\n"
+    (folder / PILOT_FILE).write_text(text[: text.index("expect:")] + flow, "utf-8")
+    assert main(["pilot", "copy", str(folder), "--to", "aalst", "--only", "gent-garages"]) == 2
+    assert "gent-park-and-ride stands beside others" in capsys.readouterr().err

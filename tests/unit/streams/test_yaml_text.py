@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from streams.errors import ConfigError
-from streams.yaml_text import Word, rewritten, words_of, written
+from streams.yaml_text import Word, rewritten, without, words_of, written
 
 PILOTS = Path(__file__).resolve().parents[3] / "deploy" / "pilots"
 TEXT = """# Gent, by hour
@@ -113,3 +113,14 @@ def test_an_empty_document_has_no_words() -> None:
     """Nothing but comments is nothing to change."""
     assert words_of("# nothing\n", where="t") == ()
     assert rewritten("# nothing\n", where="t", word=same, comment=str.upper) == "# NOTHING\n"
+
+
+def test_entries_leave_with_the_comments_above_them() -> None:
+    """An entry goes with all below it and the comments right above; those above the next one stay with that."""
+    text = "# top\na: 1\n# of b\nb:\n  # of c\n  c: [1,\n    2]\n  # of d\n  d: 2\n# of e\ne: 3\n# end\n"
+    assert without(text, {("b", "c")}, where="t") == text.replace("  # of c\n  c: [1,\n    2]\n", "")
+    assert without(text, {("b", "d")}, where="t") == text.replace("  # of d\n  d: 2\n", "")
+    assert without(text, {("b",)}, where="t") == "# top\na: 1\n# of e\ne: 3\n# end\n"
+    assert without(text, {("e",), ("x",)}, where="t") == text.replace("# of e\ne: 3\n", "")
+    with pytest.raises(ConfigError, match="1 problem"):
+        without("a: { b: 1, c: 2 }\n", {("a", "c")}, where="t")
