@@ -34,7 +34,7 @@ class CatalogueEntry:
 def read_entry(root: Node, faults: Faults) -> CatalogueEntry:
     """Read the catalogue's keys of a source file; what is wrong becomes a fault."""
     return CatalogueEntry(
-        contact=_contact(root.get("contact"), faults),
+        contact=read_contact(root.get("contact"), faults),
         themes=_concepts(root.get("theme"), THEMES, faults, where="theme"),
         keywords=_keywords(root.get("keywords"), faults),
         hvd_categories=_concepts(root.get("hvd_category"), HVD_CATEGORIES, faults, where="hvd_category"),
@@ -50,7 +50,8 @@ def _texts(parent: Node, key: str, faults: Faults) -> list[tuple[Node, str]]:
     return [(element, text) for element, text in found if text]
 
 
-def _contact(node: Node | None, faults: Faults) -> dict[str, str]:
+def read_contact(node: Node | None, faults: Faults) -> dict[str, str]:
+    """Read where questions go: an e-mail address, a web address, or a mapping; what is wrong becomes a fault."""
     if node is None:
         return {}
     if not node.is_mapping:

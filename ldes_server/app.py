@@ -69,7 +69,7 @@ class Site:
         self.metrics = metrics
         self.catalogue = site_catalogue(streams, base_url)
         self.models = {stream.model.name: model_document(stream.model, base_url) for stream in streams}
-        self.vocabulary = vocabulary()
+        self.vocabulary = vocabulary(base_url, self.models)
         contexts = {name: f"{base_url}/models/{each.model.name}" for name, each in shelf.streams.items()}
         self.live = Hub(contexts, shelf.store)
         self._front: tuple[tuple[tuple[tuple[int, int], ...], Document], Document] | None = None
@@ -286,13 +286,11 @@ async def model(request: Request, model: str, site: Here) -> Response:
     return answer_document(request, site.models[model])
 
 
-async def terms(request: Request, site: Here) -> Response:
-    """Explain our own terms."""
-    if site.vocabulary is None:
-        raise Problem(
-            404, "this installation has no list of terms", fix="each model at /models/{model} explains its own"
-        )
-    return answer_document(request, site.vocabulary)
+async def terms(request: Request, site: Here, name: str = "") -> Response:
+    """Explain our own terms: all of them, or those of one namespace."""
+    if name not in site.vocabulary:
+        raise unknown("namespace", name, site.vocabulary, prefix="/ns/")
+    return answer_document(request, site.vocabulary[name])
 
 
 async def docs(request: Request) -> Response:
@@ -329,7 +327,8 @@ _ADDRESSES: tuple[tuple[str, _Endpoint, str], ...] = (
     ("/readyz", readiness, "The process and its database can answer"),
     ("/metrics", metrics, "Figures for Prometheus"),
     ("/docs", docs, "This list"),
-    ("/ns", terms, "The terms we coined ourselves"),
+    ("/ns", terms, "The terms and concepts we coined ourselves"),
+    ("/ns/{name}", terms, "Those of one namespace: https://w3id.org/smartflanders/{name}# in RDF and for people"),
     ("/models/{model}", model, "A reference model: context (JSON-LD), shape (Turtle), explanation (HTML)"),
     ("/{stream}", stream, "The event stream: leads to the root of its history; ?since= and ?at= to a page of it"),
     ("/{stream}/log", root, "The root of the history, in order of publication"),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-import vocab
 from ldes_server.catalogue import catalogue
 from ldes_server.coverage import Coverage
 from ldes_server.front import frame, model_page
+from ldes_server.glossary import glossary
 from ldes_server.model import Stream
 from ldes_server.responses import Headers, Ready, Variant, make_ready
 from vocab.model import Model
+from vocab.vocabulary import namespaces
 
 HTML = "text/html"
 # Documents change with a release or a restart only; an hour keeps corrections from taking a day.
@@ -31,6 +31,8 @@ class Document:
     bodies: Mapping[str, bytes]
     cache_control: str = _HOUR
     extra: Headers = ()
+    # One per representation that was asked for: there are a dozen at most.
+    made: dict[Variant, Ready] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -38,9 +40,13 @@ class Document:
         return tuple(self.bodies)
 
     def ready(self, variant: Variant) -> Ready:
-        """Return the answer in one representation."""
-        body = self.bodies[variant.media]
-        return make_ready(body, variant, cache_control=self.cache_control, extra=self.extra)
+        """Return the answer in one representation, made the first time that it is asked for."""
+        ready = self.made.get(variant)
+        if ready is None:
+            body = self.bodies[variant.media]
+            ready = make_ready(body, variant, cache_control=self.cache_control, extra=self.extra)
+            self.made[variant] = ready
+        return ready
 
 
 def site_catalogue(
@@ -63,13 +69,13 @@ def model_document(model: Model, base_url: str) -> Document:
     )
 
 
-def vocabulary() -> Document | None:
-    """Return our own terms, as Turtle; None when this installation comes without them."""
-    path = Path(vocab.__file__).parent / "ns.ttl"
-    if not path.is_file():
-        return None
-    turtle = path.read_bytes()
-    return Document(bodies={"text/turtle": turtle, "text/plain": turtle})
+def vocabulary(base_url: str, models: Collection[str]) -> dict[str, Document]:
+    """Return the terms we coined, by the name of their namespace, and under no name all of them.
+
+    `models` are those that this site explains: their shapes lead to them.
+    """
+    found = {space.name: Document(bodies=glossary([space], base_url, models)) for space in namespaces()}
+    return {"": Document(bodies=glossary(namespaces(), base_url, models)), **found}
 
 
 def documentation(openapi: Mapping[str, Any]) -> Document:

@@ -36,6 +36,7 @@ VERBS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "up_commands": ("up", "simulate", "migrate"),
         "role_commands": ("collect", "normalise", "write", "serve", "pipeline", "web"),
         "source_commands": ("source",),
+        "pilot_commands": ("pilot",),
         "view_commands": ("view",),
         "stream_commands": ("stream",),
         "replicate_commands": ("replicate",),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ingest.source import Source, load_source
+from ingest.expectation import Expectation
+from ingest.pilot_file import PilotFile
+from ingest.source import Source
 from ingest.transports.http_poll import HttpPollOptions
 from ldes_server.declaration import SUFFIX, Declaration, declared_stream, load_declaration
 from ldes_server.descriptions import RESERVED
 from ldes_server.model import Stream
+from smartflanders.loading import Off, load_pilot_files, load_sources
 from streams.errors import ConfigError, Problem
 from vocab.model import load_model
 from vocab.terms import OPERATION
@@ -20,43 +23,54 @@ from vocab.terms import OPERATION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one platform runs."""
+    """What one platform runs; `off` are the sources that lack a key, whose streams nobody else feeds are not there.
+
+    `pilots` are the pilot files, in the order of their folders; `files` has the file of each source by its name.
+    """
 
     sources: tuple[Source, ...]
     streams: tuple[Stream, ...]
+    off: tuple[Off, ...] = ()
+    pilots: tuple[PilotFile, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def expect(self) -> Mapping[str, Expectation]:
+        """Return what is expected of each source by its name; nothing of those that no pilot file is about."""
+        return {name: each for pilot in self.pilots for name, each in pilot.expect.items()}
 
 
-def load_plan(folders: Sequence[Path]) -> Plan:
-    """Load every source file (`*.yaml`) and stream file (`*.stream.yaml`) below the pilot folders.
+def load_plan(folders: Sequence[Path], *, environ: Mapping[str, str] | None = None, keyless: bool = False) -> Plan:
+    """Load every source file (`*.yaml`), stream file (`*.stream.yaml`) and `pilot.yaml` below the pilot folders.
+
+    A source whose key is not in `environ` (the environment of the process when absent) is checked and stays off; where
+    recordings stand in for the publishers the plan is `keyless`: they ask for none.
 
     Raises:
         ConfigError: with the faults of all files at once.
 
     """
     problems: list[Problem] = []
-    sources: dict[str, Source] = {}
     files = _files(folders, problems)
-    for file in (file for file in files if not file.name.endswith(SUFFIX)):
-        try:
-            source = load_source(file)
-        except ConfigError as error:
-            problems.extend(error.problems)
-            continue
-        if source.name in sources:
-            problems.append(
-                Problem(where=str(file), what=f"a second source is named {source.name}", fix="give each its own name")
-            )
-        sources[source.name] = source
-    streams = _streams(list(sources.values()), problems)
+    loaded = load_sources(files, problems, environ=environ, keyless=keyless)
+    streams = _streams(loaded.every, problems)
     declarations = [file for file in files if file.name.endswith(SUFFIX)]
     declarations += _beside(folders, {stream.name for stream in streams}, declarations)
     said = _declarations(streams, declarations, problems)
     streams = tuple(_as_declared(each, said[each.name]) if each.name in said else each for each in streams)
-    streams = _told(streams, sources.values(), said, problems)
+    streams = _told(streams, loaded.every, said, problems)
     problems += _unsaid(streams, said)
+    pilots = load_pilot_files(folders, files, loaded, problems)
     if problems:
         raise ConfigError(problems, where="the pilots")
-    return Plan(sources=tuple(sources.values()), streams=streams)
+    fed = {source.stream for source in loaded.on}
+    return Plan(
+        sources=loaded.on,
+        streams=tuple(stream for stream in streams if stream.name in fed),
+        off=loaded.off,
+        pilots=pilots,
+        files=loaded.files,
+    )
 
 
 def _files(folders: Sequence[Path], problems: list[Problem]) -> list[Path]:
@@ -216,6 +230,12 @@ def _below_host(url: str) -> str:
     return f"{parts.netloc}{parts.path}{query}"
 
 
+def below_host(source: Source) -> str:
+    """Return `<host>/<path>` of a source that is polled by HTTP, without its query; empty for any other."""
+    options = source.transport
+    return _below_host(options.url).split("?")[0] if isinstance(options, HttpPollOptions) else ""
+
+
 def recorded(plan: Plan, folder: Path) -> Mapping[str, Sequence[Path]]:
     """Find the recorded documents of the plan's HTTP sources below a folder, by each source's `sample` pattern.
 
@@ -223,21 +243,15 @@ def recorded(plan: Plan, folder: Path) -> Mapping[str, Sequence[Path]]:
     """
     found: dict[str, Sequence[Path]] = {}
     for source in plan.sources:
-        options = source.transport
-        if isinstance(options, HttpPollOptions) and source.sample:
+        if (address := below_host(source)) and source.sample:
             files = sorted(path for path in folder.rglob(source.sample) if path.is_file())
             if files:
-                found[_below_host(options.url).split("?")[0]] = files
+                found[address] = files
     return found
 
 
 def only_recorded(plan: Plan, documents: Mapping[str, Sequence[Path]]) -> Plan:
     """Keep the sources that have a recording, and the streams they feed."""
-    sources = tuple(
-        source
-        for source in plan.sources
-        if isinstance(source.transport, HttpPollOptions)
-        and _below_host(source.transport.url).split("?")[0] in documents
-    )
+    sources = tuple(source for source in plan.sources if below_host(source) in documents)
     names = {source.stream for source in sources}
-    return Plan(sources=sources, streams=tuple(stream for stream in plan.streams if stream.name in names))
+    return replace(plan, sources=sources, streams=tuple(stream for stream in plan.streams if stream.name in names))

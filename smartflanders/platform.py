@@ -40,8 +40,9 @@ _log = logger(__name__)
 class Up:
     """What `up` was asked for.
 
-    `pilots` are folders with source files; none means those that the simulated city plays. Without `replay` and without `pilots` the sources
-    are asked at the simulator, at `speed` times real time; with `replay` at a server of the documents in that folder.
+    `pilots` are folders with source files; none means those that the simulated city plays. Without `replay` and without
+    `pilots` the sources are asked at the simulator, at `speed` times real time; with `replay` at a server of the documents
+    in that folder.
     """
 
     pilots: tuple[Path, ...]
@@ -77,7 +78,8 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
 
     """
     folders = wish.pilots or shipped_pilots()
-    plan = load_plan(folders)
+    plan = load_plan(folders, keyless=wish.replay is not None)
+    _require_sources(plan)
     documents = _documents(wish, plan)
     if wish.replay is not None:
         plan = only_recorded(plan, documents)
@@ -113,10 +115,20 @@ def own_address(settings: Settings) -> str:
 
 def effective_plan(folders: Sequence[Path], *, origin: str | None, speed: float, replay: Path | None) -> Plan:
     """Load the plan as a child process of `up` sees it: only what is recorded, asked where the stand-in listens."""
-    plan = load_plan(folders)
+    plan = load_plan(folders, keyless=replay is not None)
     if replay is not None:
         plan = only_recorded(plan, recorded(plan, replay))
     return plan if origin is None else rewrite(plan, origin, speed)
+
+
+def _require_sources(plan: Plan) -> None:
+    """Refuse a plan of which every source stays off."""
+    if not plan.sources:
+        problems = [
+            Problem(where=each.source.name, what=each.reason, fix="set it in the environment of the platform")
+            for each in plan.off
+        ]
+        raise ConfigError(problems, where="the pilots")
 
 
 def shipped_pilots() -> tuple[Path, ...]:
@@ -126,10 +138,20 @@ def shipped_pilots() -> tuple[Path, ...]:
         ConfigError: the command runs from an installation without them.
 
     """
+    return tuple(pilots_folder() / name for name in SIMULATED)
+
+
+def pilots_folder() -> Path:
+    """Name the folder of all pilots that ship: deploy/pilots.
+
+    Raises:
+        ConfigError: the command runs from an installation without them.
+
+    """
     for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
         folder = root / "deploy" / "pilots"
         if folder.is_dir():
-            return tuple(folder / name for name in SIMULATED)
+            return folder
     fix = "run from a checkout of smartflanders, or name your pilot with --pilot FOLDER"
     raise ConfigError([Problem(where="up", what="deploy/pilots is not here", fix=fix)], where="up")
 
@@ -282,6 +304,8 @@ def _clock(wish: Up) -> list[str]:
 
 
 def _announce(plan: Plan, settings: Settings, say: Callable[[str], None]) -> None:
+    for each in plan.off:
+        say(f"stays off: {each}")
     say("feeds")
     for stream in plan.streams:
         say(f"  {settings.base_url}/{stream.name}  {stream.title['en']}")

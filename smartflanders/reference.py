@@ -35,6 +35,7 @@ from smartflanders import reference_words as words
 from smartflanders.cli import parser
 from smartflanders.reference_bindings import WORDS as BINDINGS
 from smartflanders.reference_input import BAD_INPUT
+from smartflanders.reference_pilots import pilot_files
 from smartflanders.reference_texts import DIGESTS, LIVE
 from streams import metrics
 from streams.record import Reason
@@ -350,6 +351,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "models.md": models,
     "source-files.md": source_files,
     "stream-files.md": stream_files,
+    "pilot-files.md": partial(pilot_files, table),
     "http.md": http,
     "live.md": live,
     "digests.md": digests,

@@ -18,9 +18,12 @@ from smartflanders.options import add_pilots
 from smartflanders.pilots import Plan
 from smartflanders.platform import effective_plan, shipped_pilots
 from smartflanders.processes import die_with_parent
+from streams.logs import logger
 from streams.settings import Settings, load_settings
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
+
+_log = logger(__name__)
 
 # A batch makes thousands of values that die together; the default of 700 looks for circles among them all the time.
 _COLLECT = (50_000, 20, 100)
@@ -81,7 +84,7 @@ async def _role(name: str, arguments: argparse.Namespace, stop: asyncio.Event) -
     from smartflanders.roles import run_roles  # noqa: PLC0415
 
     settings = settings_of(arguments)
-    plan = _plan(arguments)
+    plan = _told(_plan(arguments))
     dsn = await require_database(settings)
     await require_log(settings, kept=kept_for(plan, settings))
     _look_for_garbage_less()
@@ -112,7 +115,7 @@ def _look_for_garbage_less() -> None:
 
 async def _serve(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     settings = settings_of(arguments)
-    plan = _plan(arguments)
+    plan = _told(_plan(arguments))
     await require_database(settings)
     if settings.database_read_url is not None:
         await require("SF_DATABASE_READ_URL", settings.database_read_url)
@@ -131,6 +134,13 @@ async def _answer(plan: Plan, settings: Settings, *, stop: asyncio.Event, ready:
     from smartflanders.answering import answer_readers  # noqa: PLC0415
 
     await answer_readers(plan, settings, database(settings), stop=stop, ready=lambda: _say(ready))
+
+
+def _told(plan: Plan) -> Plan:
+    """Log which sources stay off: every process of a platform needs the same keys."""
+    for each in plan.off:
+        _log.warning("source stays off", source=each.source.name, why=each.reason)
+    return plan
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:

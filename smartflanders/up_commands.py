@@ -136,7 +136,7 @@ async def _simulate(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
         _say(f"ready {origin}/")
 
     if arguments.replay is not None:
-        documents = recorded(load_plan(arguments.pilot), arguments.replay)
+        documents = recorded(load_plan(arguments.pilot, keyless=True), arguments.replay)
         await serve_replay(documents, port=arguments.port, ready=ready, stop=stop)
         return 0
     options = SimulatorOptions(

@@ -98,14 +98,19 @@ def _field(found: Mapping[str, Any]) -> Field:
 
 
 def main() -> int:
-    """Compile every model there is and say which."""
+    """Compile every model there is, and the vocabulary, and say which."""
     # Imported here: only this needs RDF libraries.
+    from vocab import vocabulary  # noqa: PLC0415
     from vocab.model_files import read_model  # noqa: PLC0415
+    from vocab.vocabulary_files import read_namespaces  # noqa: PLC0415
 
     for name in model_names():
         folder = MODELS / name
         (folder / FILE).write_bytes(compiled(read_model(folder), folder))
         print(f"{name}: {FILE}")  # noqa: T201 - the command's result
+    contents = vocabulary.sources()
+    (vocabulary.FOLDER / vocabulary.FILE).write_bytes(vocabulary.compiled(read_namespaces(contents), contents))
+    print(f"vocabulary: {vocabulary.FILE}")  # noqa: T201 - the command's result
     return 0
 
 

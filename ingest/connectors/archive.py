@@ -25,7 +25,7 @@ def entries_of(packed: bytes) -> list[str]:
     try:
         with zipfile.ZipFile(BytesIO(packed)) as archive:
             names = {info.filename for info in archive.infolist() if not info.is_dir()}
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, RuntimeError, ValueError, OSError) as error:
         raise BrokenError(f"no zip that can be read: {error}") from error
     found = sorted(
         name for name in names if not name.startswith(_NOISE) and not name.rpartition("/")[2].startswith(".")
@@ -50,6 +50,6 @@ def read_entry(packed: bytes, name: str, limit: int) -> bytes:
                 body += chunk
                 if len(body) > limit:
                     raise OversizeError(f"entry {name} is larger than {limit} bytes")
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, KeyError) as error:
         raise BrokenError(f"entry {name} cannot be read: {error}") from error
     return bytes(body)

@@ -158,12 +158,10 @@ class Asker:
             url=answer.url,
             fix="check the address and the key in the source file; an outage of the publisher passes by itself",
         )
-        if answer.status in _SLOW_STATUS:
-            return ClosedDoorError(error, again_in=max(_SLOW, self._access.every))
-        if answer.status in (429, 503) and (wait := _retry_after(answer.headers)):
+        wait = patience(answer.status, answer.headers, self._access.every)
+        if wait and answer.status not in _SLOW_STATUS:
             host_of(str(URL(answer.url).origin())).close(self._key, wait)
-            return ClosedDoorError(error, again_in=wait)
-        return error
+        return ClosedDoorError(error, again_in=wait) if wait else error
 
     def _error(self, what: str, *, url: str, fix: str) -> SourceError:
         return SourceError(what, where=f"{self._source}, {shown(url)}", fix=fix, retriable=True)
@@ -218,6 +216,13 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
+
+
+def patience(status: int, headers: Mapping[str, str], every: timedelta) -> timedelta:
+    """Return how long a publisher that answered this is left alone; nothing where supervision's back-off will do."""
+    if status in _SLOW_STATUS:
+        return max(_SLOW, every)
+    return _retry_after(headers) if status in (429, 503) else timedelta(0)
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:

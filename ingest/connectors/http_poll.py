@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from ingest.connector import Poll
 from ingest.connectors.asking import Asker, shown
 from ingest.connectors.bookmark import Bookmark, digest_of
-from ingest.connectors.paging import PagingError, first_page, next_page, read_json, same_host, value_at
+from ingest.connectors.paging import PagingError, first_page, next_page, read_json, same_host
 from ingest.connectors.request import Answer, Request
 from ingest.connectors.schedule import Schedule
 from ingest.transports.http_poll import HttpPollOptions
@@ -125,12 +125,9 @@ class HttpPoll:
             document = read_json(answer.body)
         except PagingError:
             return
-        found = value_at(document, wrong.path)
-        if found is None or (wrong.equals is not None and _text(found) != wrong.equals):
-            return
-        said = _text(value_at(document, wrong.message) or "")[:200] if wrong.message else ""
-        what = f"the publisher answered {answer.status} with an error: {said or f'{wrong.path} is {_text(found)[:60]}'}"
-        raise self._error(what, answer.url, fix="check the address and what is asked; an outage passes by itself")
+        if wrong.shown_by(document):
+            what = f"the publisher answered {answer.status} with an error: {wrong.words(document)}"
+            raise self._error(what, answer.url, fix="check the address and what is asked; an outage passes by itself")
 
     def _payloads(self, answers: Sequence[Answer], known: Bookmark, at: datetime | None) -> tuple[Payload, ...]:
         """Make a payload of each page that is news; its cursor knows that page and those before it, the last one all."""
@@ -177,8 +174,3 @@ def _each_text(value: Any, put: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {key: _each_text(element, put) for key, element in value.items()}
     return value
-
-
-def _text(value: Any) -> str:
-    """Write a value as a source file would."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -11,8 +10,8 @@ import orjson
 from yarl import URL
 
 from ingest.connectors.request import Answer
-from ingest.paths import dig, parse_path
 from ingest.transports.pages import Pages
+from ingest.transports.signs import value_at
 
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
 _REL = re.compile(r""";\s*rel\s*=\s*("[^"]*"|[^\s;,"]+)""", re.IGNORECASE)
@@ -69,13 +68,6 @@ def read_json(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise PagingError(f"the page is no JSON: {error}") from error
-
-
-def value_at(document: Any, path: str) -> Any:
-    """Return the value at a path; a key that is written just so comes first, since keys may hold dots."""
-    if isinstance(document, Mapping) and path in document:
-        return document[path]
-    return dig(document, parse_path(path).steps)
 
 
 def same_host(target: str, home: str) -> str | None:

@@ -10,6 +10,9 @@ from ingest.connectors.files import Files
 from ingest.transports.files import FilesOptions
 from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
+from ingest.transports.ldes import LdesOptions
+from ingest.transports.sensorthings import SensorThingsOptions
+from ingest.transports.websocket import WebSocketOptions
 
 
 def _gbfs(source: str, options: GbfsOptions) -> Connector:
@@ -25,11 +28,32 @@ def _http_poll(source: str, options: HttpPollOptions) -> Connector:
     return HttpPoll(source, options)
 
 
-# A new transport is its options class in ingest/connector.py, one file here, and one line in this table.
+def _websocket(source: str, options: WebSocketOptions) -> Connector:
+    from ingest.connectors.websocket import WebSocket  # noqa: PLC0415 - as above
+
+    return WebSocket(source, options)
+
+
+def _ldes(source: str, options: LdesOptions) -> Connector:
+    from ingest.connectors.ldes import Ldes  # noqa: PLC0415 - as above
+
+    return Ldes(source, options)
+
+
+def _sensorthings(source: str, options: SensorThingsOptions) -> Connector:
+    from ingest.connectors.sensorthings import SensorThings  # noqa: PLC0415 - as above
+
+    return SensorThings(source, options)
+
+
+# A new transport is its options in ingest/transports, one file here, and one line in this table.
 CONNECTORS: Mapping[type, Callable[[str, Any], Connector]] = {
     HttpPollOptions: _http_poll,
     FilesOptions: Files,
     GbfsOptions: _gbfs,
+    WebSocketOptions: _websocket,
+    LdesOptions: _ldes,
+    SensorThingsOptions: _sensorthings,
 }
 
 

@@ -5,38 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingest.paths import PathError, parse_path
-from ingest.schema_parts import TEXT, Schema, object_of, told
+from ingest.schema_parts import object_of
 from ingest.transports.access import ACCESS, Access, access_of
 from ingest.transports.pages import PAGES, Pages, pages_of
 from ingest.transports.post import POST, Post, post_of
+from ingest.transports.signs import Sign, sign_of, sign_schema
 from ingest.transports.transport import Transport
 from ingest.transports.window import WINDOW, Window, window_of
-from streams.yaml_lines import Faults, Node, check_keys, text_of
+from streams.yaml_lines import Faults, Node, check_keys
 
-_ERROR_WHEN: Schema = told(
-    object_of(
-        {
-            "path": told(TEXT, "The path of what tells an error from data."),
-            "equals": told({"type": ["string", "number", "boolean"]}, "Its value in an error; any value when absent."),
-            "message": told(TEXT, "The path of the publisher's explanation."),
-        },
-        required=("path",),
-    ),
-    "How an error looks that comes with status 200 as JSON; it is then an error of the source, not a payload.",
+_ERROR_WHEN = sign_schema(
+    "How an error looks that comes with status 200 as JSON; it is then an error of the source, not a payload."
 )
 _SCHEMA = object_of(
     {**ACCESS, "post": POST, "window": WINDOW, "pages": PAGES, "error_when": _ERROR_WHEN}, required=("url", "every")
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorWhen:
-    """An answer with status 200 is an error when the value at `path` is `equals`, or is there at all when that is None."""
-
-    path: str
-    equals: str | None = None
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +29,7 @@ class HttpPollOptions(Access):
     post: Post | None = None
     window: Window | None = None
     pages: Pages | None = None
-    error_when: ErrorWhen | None = None
+    error_when: Sign | None = None
 
 
 def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPollOptions:
@@ -56,7 +39,7 @@ def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPollOpt
         post=post_of(node.get("post"), faults, environ),
         window=window_of(node.get("window"), faults),
         pages=pages_of(node.get("pages"), faults),
-        error_when=_error_when(node.get("error_when"), faults),
+        error_when=sign_of(node.get("error_when"), faults, where="error_when"),
     )
     asks_since = "{since}" in options.url or (options.post is not None and "{since}" in str(options.post.value))
     if asks_since and options.window is None:
@@ -64,20 +47,6 @@ def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> HttpPollOpt
     if options.window is not None and not asks_since:
         faults.add(node.line, "a window, and {since} nowhere", "write {since} in url or post, where the feed wants it")
     return options
-
-
-def _error_when(node: Node | None, faults: Faults) -> ErrorWhen | None:
-    if node is None or not check_keys(node, ("path", "equals", "message"), faults, where="error_when"):
-        return None
-    path = text_of(node.get("path"), faults, where="path", line=node.line, required=True)
-    equals = node.get("equals")
-    message = text_of(node.get("message"), faults, where="message", line=node.line)
-    for text in filter(None, (path, message)):
-        try:
-            parse_path(text)
-        except PathError as error:
-            faults.add(node.line, str(error), "write error_when: { path: type, equals: error, message: message }")
-    return ErrorWhen(path=path, equals=None if equals is None else equals.text, message=message)
 
 
 def _whole(options: HttpPollOptions) -> bool:

@@ -49,7 +49,7 @@ def post_of(node: Node | None, faults: Faults, environ: Mapping[str, str]) -> Po
     if given[0] != "text" and node.get("type") is not None:
         faults.add(node.line, f"type does not fit {given[0]}", "leave it out: it is sent with the right one")
     if given[0] == "json":
-        return Post(kind="json", media_type="application/json", value=_value(body, faults, environ))
+        return Post(kind="json", media_type="application/json", value=json_of(body, faults, environ))
     if given[0] == "form":
         if not body.is_mapping:
             faults.add(body.line, f"form must be a mapping, not {body.described}", "write form: { name: value }")
@@ -67,16 +67,17 @@ def _text(name: str, node: Node, faults: Faults, environ: Mapping[str, str]) -> 
     return filled(node, faults, environ)
 
 
-def _value(node: Node, faults: Faults, environ: Mapping[str, str]) -> Any:
+def json_of(node: Node, faults: Faults, environ: Mapping[str, str]) -> Any:
+    """Read a JSON value as YAML writes it, its secrets from outside the file."""
     if node.is_mapping:
         return {
             name: _text(name, value, faults, environ)
             if names_secret(name) and isinstance(value.value, str)
-            else _value(value, faults, environ)
+            else json_of(value, faults, environ)
             for name, value in node.items()
         }
     if isinstance(node.value, list):
-        return [_value(element, faults, environ) for element in node.value]
+        return [json_of(element, faults, environ) for element in node.value]
     if node.value is None or isinstance(node.value, bool | int | float):
         return node.value
     # A date of YAML is the text that was written: JSON has no dates.

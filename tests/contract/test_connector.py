@@ -17,6 +17,7 @@ from ingest.transports.files import FilesOptions
 from ingest.transports.gbfs import GbfsOptions
 from ingest.transports.http_poll import HttpPollOptions
 from streams.record import Payload
+from tests.support.asked_publishers import ASKED
 
 FIRST, SECOND, GARBAGE = b'{"n": 1}', b'{"n": 2}', b"\x00<html>{{{"
 
@@ -89,11 +90,15 @@ class FilesPublisher:
         return open_connector("demo", FilesOptions(folder=self.folder, pattern="*.json", settle=timedelta(0)))
 
 
-@pytest.fixture(params=["http_poll", "files", "gbfs"])
+@pytest.fixture(params=["http_poll", "files", "gbfs", *ASKED])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """Run the publisher of one transport; a new transport is one new parameter."""
     if request.param == "files":
         yield FilesPublisher(tmp_path)
+        return
+    if request.param in ASKED:
+        async with ASKED[request.param]() as asked:
+            yield asked
         return
     publisher = GbfsPublisher() if request.param == "gbfs" else HttpPublisher()
     application = web.Application()

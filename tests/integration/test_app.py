@@ -206,7 +206,7 @@ def test_front_page_is_for_people_and_the_catalogue_for_programs(site: Site) -> 
     text = page.body.decode()
     own = set(re.findall(rf'(?:href="|curl -s ){site.base}([^"<\s]*)', text))
     assert {"/gent-parking/log", "/gent-parking/latest", "/models/parking"} <= own
-    assert {site.get(path or "/", "text/html,*/*").status for path in own} <= {200, 303, 404 if "/ns" in own else 200}
+    assert {site.get(path or "/", "text/html,*/*").status for path in own} <= {200, 303}
     assert not re.findall(r"<(?:script|img|iframe)[^>]*src=|<link[^>]*stylesheet|@import|url\(", text)
     assert site.get("/", "text/turtle").media == "text/turtle"
     assert site.get("/").media == "application/ld+json"
@@ -218,6 +218,27 @@ def test_models_are_explained_in_each_form(site: Site) -> None:
     assert b"README" in site.get("/models/traffic", "text/html").body
     problem = json.loads(site.get("/models/trafic").body)
     assert problem["near"] == ["/models/traffic"]
+
+
+@pytest.mark.parametrize("path", ["/ns", "/ns/traffic"])
+def test_terms_of_ours_are_explained_in_each_form(site: Site, path: str) -> None:
+    """The address of a namespace answers in RDF and for people, from any web page, and with 304 to who has it."""
+    for media in ("text/turtle", "application/ld+json", "application/n-triples", "text/html"):
+        answer = site.get(path, media)
+        assert (answer.status, answer.media) == (200, media)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+        assert "Accept" in answer.headers["vary"]
+        assert site.get(path, media, if_none_match=answer.headers["etag"]).status == 304
+    assert b"traffic#van" in site.get(path, "application/n-triples").body
+    assert site.get(path, "image/png").status == 406
+
+
+def test_an_unknown_namespace_is_told_its_neighbours(site: Site) -> None:
+    """A namespace that there is not is a 404 with the names that come near."""
+    answer = site.get("/ns/trafic")
+    assert answer.status == 404
+    assert json.loads(answer.body)["near"][0] == "/ns/traffic"
 
 
 def test_documentation_lists_every_address(site: Site) -> None:

@@ -19,6 +19,7 @@ import yaml
 from smartflanders.cli import parser
 from streams.metrics import REGISTRY
 from streams.settings import SETTINGS
+from vocab.vocabulary import namespaces
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -410,3 +411,22 @@ def test_the_example_of_passwords_works(tmp_path: Path) -> None:
     made = dict(re.findall(r"^(\w+)_PASSWORD=([0-9a-f]{48})$", file.read_text("utf-8"), re.MULTILINE))
     assert set(made) == {"POSTGRES", "GRAFANA", "MQTT"}
     assert len(set(made.values())) == 3
+
+
+def test_w3id_leads_to_the_page_of_every_namespace() -> None:
+    """The rules for w3id.org lead each namespace that we coin terms in to its address, and nothing else."""
+    lines = (DEPLOY / "w3id" / "htaccess").read_text("utf-8").splitlines()
+    rules = [line.split()[1:3] for line in lines if line.startswith("RewriteRule")]
+
+    def led(path: str) -> str:
+        for pattern, target in rules:
+            if found := re.search(pattern, path):
+                return found.expand(target.replace("$", "\\"))
+        return ""
+
+    assert len(namespaces()) > 4
+    for space in namespaces():
+        path = space.iri.removeprefix("https://w3id.org/smartflanders/").removesuffix("#")
+        assert led(path) == f"https://data.example.org/ns/{space.name}"
+    assert led("") == "https://data.example.org/ns"
+    assert led("traffic/van") == led("Traffic") == ""

@@ -24,6 +24,7 @@ from ingest.schema import source_schema
 from ingest.source import load_source
 from smartflanders import reference
 from smartflanders.cli import main, parser
+from smartflanders.pilots import load_plan
 from smartflanders.reference_input import BAD_INPUT
 from streams.errors import ConfigError
 from streams.record import Payload, Reason
@@ -402,6 +403,30 @@ def test_the_faulty_stream_file_is_told_off_as_printed(halle: Path, capsys: pyte
 
 
 # --- keep less ------------------------------------------------------------------------------------------------------
+
+COPY = HOW_TO / "copy-a-pilot.md"
+
+
+def test_copying_a_pilot_does_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command of the page writes the pilot, what it refuses and checks is as shown, and the expectations fit it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "answers.yaml").write_text(marked(COPY, "answers=")[0], "utf-8")
+    (command,) = marked(COPY, "copy")
+    argv = shlex.split(command)[1:]
+    assert main([word for word in argv if word not in ("--answers", "answers.yaml")]) == 2
+    assert capsys.readouterr().err == marked(COPY, "refused")[0]
+    assert main(argv) == 0
+    assert capsys.readouterr().out == marked(COPY, "copied")[0]
+    shutil.copy(ROOT / "tests" / "data" / "ingest" / "garages.json", "payload.json")
+    assert main(["pilot", "check", "aalst/parking", "--sample", "aalst-garages=payload.json"]) == 1
+    assert capsys.readouterr().out == marked(COPY, "outside")[0]
+    file = tmp_path / "aalst" / "parking" / "pilot.yaml"
+    text = file.read_text("utf-8")
+    file.write_text(text[: text.index("expect:")] + marked(COPY, "expect")[0], "utf-8")
+    assert load_plan([file.parent]).expect["aalst-garages"].ranges["free_spaces"].highest == 800
+
 
 KEEP = HOW_TO / "keep-less.md"
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import yaml
 from ingest.lookup import build_table
 from ingest.mapping import Mapper, Tables, compile_mapping
 from ingest.memory import Memory
+from ingest.needs import needs_of, standing_in
 from ingest.normalise import Outcome, normalise
 from ingest.source import Source, load_source
+from smartflanders.loading import is_source
 from streams.record import Entry, Payload, Reason
 from vocab.model import load_model
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PILOTS = ROOT / "deploy" / "pilots"
 DATA = ROOT / "tests" / "data" / "ingest"
 BASE = "https://data.example.org"
-SOURCES = sorted(path for path in PILOTS.rglob("*.yaml") if not path.name.endswith(".stream.yaml"))
+SOURCES = sorted(path for path in PILOTS.rglob("*.yaml") if is_source(path))
 RECEIVED = datetime(2026, 11, 1, 9, 2, tzinfo=UTC)
 CONFIGURATION = "vlaanderen/verkeer/miv-configuratie.yaml"
 TRAFFIC = "vlaanderen/verkeer/miv-verkeersdata.yaml"
@@ -30,9 +31,9 @@ GARAGES = "gent/parking/garages.yaml"
 PARK_AND_RIDE = "gent/parking/park-and-ride.yaml"
 
 
-def keys_of(path: Path) -> dict[str, str]:
+def keys_of(path: Path) -> Mapping[str, str]:
     """Return an environment in which a source file finds the keys that it asks for."""
-    return dict.fromkeys(re.findall(r"\$\{([A-Z_]+)\}", path.read_text("utf-8")), "key")
+    return standing_in(needs_of(path), {})
 
 
 def pilot(name: str) -> Source:

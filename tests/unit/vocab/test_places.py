@@ -55,7 +55,7 @@ def test_a_place_finds_what_an_rdf_client_finds(model: str) -> None:
         expected = told(graph, URIRef(body["@id"]), place.predicates)
         assert {_value(_node(value)) for value in values if value} == expected
         found += len(values)
-    assert found > 8
+    assert found >= 8
 
 
 def test_names_have_the_shortest_path() -> None:

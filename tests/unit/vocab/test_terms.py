@@ -6,20 +6,24 @@ from pathlib import Path
 
 import orjson
 import pytest
-from rdflib import RDFS, SKOS, Graph, Literal, URIRef
+from rdflib import OWL, RDF, RDFS, SH, SKOS, Graph, Literal, URIRef
 
 from vocab import terms
 from vocab.context import read_names
 from vocab.model import load_model, model_names
 
 _VOCAB = Path(__file__).parents[3] / "vocab"
+_OURS = "https://w3id.org/smartflanders/"
 _REFERENCE = _VOCAB.parents[1] / "shared" / "reference-models" / "oslo-verkeersmetingen"
 
 
 @pytest.fixture(scope="module")
 def coined() -> Graph:
     """The description of everything coined."""
-    return Graph().parse(_VOCAB / "ns.ttl", format="turtle")
+    graph = Graph()
+    for path in sorted(_VOCAB.glob("*.ttl")):
+        graph.parse(path, format="turtle")
+    return graph
 
 
 def _languages(graph: Graph, subject: URIRef) -> set[str | None]:
@@ -40,6 +44,36 @@ def test_coined_concepts_are_described(coined: Graph, name: str) -> None:
     ours = {term.iri for term in names.terms.values() if term.iri.startswith("https://w3id.org/smartflanders/")}
     for iri in ours - set(names.prefixes.values()):
         assert _languages(coined, URIRef(iri)) == {"nl", "en"}, iri
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_shapes_name_no_term_of_ours_that_is_not_there(coined: Graph, name: str) -> None:
+    """Every IRI of ours that a shape names must be described, but for the shapes themselves."""
+    shape = Graph().parse(data=load_model(name).shape.turtle, format="turtle")
+    shapes = set(shape.subjects(RDF.type, SH.NodeShape))
+    named = {node for triple in shape for node in triple if isinstance(node, URIRef) and node.startswith(_OURS)}
+    assert {iri for iri in named - shapes if _languages(coined, iri) != {"nl", "en"}} == set()
+
+
+def test_concepts_belong_to_one_scheme_and_are_explained(coined: Graph) -> None:
+    """Every concept of ours must be in one scheme of its own namespace, both labelled and the concept defined in nl and en."""
+    concepts = {it for it in coined.subjects(RDF.type, SKOS.Concept) if isinstance(it, URIRef)}
+    assert len(concepts) > 30
+    for concept in concepts:
+        (scheme,) = coined.objects(concept, SKOS.inScheme)
+        assert str(scheme).partition("#")[0] == concept.partition("#")[0]
+        assert (scheme, RDF.type, SKOS.ConceptScheme) in coined
+        for subject, said in ((scheme, SKOS.prefLabel), (concept, SKOS.prefLabel), (concept, SKOS.definition)):
+            texts = [text for text in coined.objects(subject, said) if isinstance(text, Literal)]
+            assert sorted(str(text.language) for text in texts) == ["en", "nl"], concept
+
+
+def test_everything_coined_has_its_namespace_described(coined: Graph) -> None:
+    """Whatever is described must lie in a namespace that is described itself, as the page of that namespace."""
+    ontologies = set(coined.subjects(RDF.type, OWL.Ontology))
+    spaces = {URIRef(str(it).partition("#")[0] + "#") for it in coined.subjects() if isinstance(it, URIRef)}
+    assert spaces == ontologies
+    assert all(_languages(coined, space) == {"nl", "en"} for space in spaces)
 
 
 @pytest.mark.parametrize("name", model_names())
