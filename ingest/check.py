@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.checks import check_default, check_places
-from ingest.conversions import Refused, Spot, known_units, unit_factor
+from ingest.conversions import Refused, Spot
+from ingest.units import known_units, unit_scale
 from streams.yaml_lines import Faults, suggest
 from vocab.model import Field, Kind, Model
 
@@ -29,6 +30,7 @@ _WORDS: Mapping[str, tuple[Kind, ...]] = {
     "wkt": (Kind.STRING,),
     "order": (Kind.POINT, Kind.STRING),
     "unit": _NUMBERS,
+    "rotate": (Kind.STRING, Kind.IRI),
 }
 _SPELLED = {"comma": "decimal", "epoch": "as", "codes": "map", "split": "date + time", "place": "longitude + latitude"}
 
@@ -59,7 +61,8 @@ BUILTIN: Mapping[str, Field] = {
 def fields_of(model: Model) -> dict[str, Field]:
     """Return what a source may bind: the names of the model and the built-in ones."""
     fields = {**BUILTIN, **model.fields}
-    fields["entity"], fields["observed_at"] = BUILTIN["entity"], BUILTIN["observed_at"]
+    fields["entity"] = replace(BUILTIN["entity"], personal=model.personal)
+    fields["observed_at"] = BUILTIN["observed_at"]
     return fields
 
 
@@ -142,7 +145,7 @@ def _check_unit(binding: Binding, field: Field, faults: Faults) -> None:
         return
     if field.unit is None:
         faults.add(binding.line, f"{binding.name!r} has no unit", "remove `unit`")
-    elif unit_factor(binding.unit, field.unit) is None:
+    elif unit_scale(binding.unit, field.unit) is None:
         what = f"cannot convert {binding.unit!r} to {field.unit!r}, the unit of {binding.name!r}"
         faults.add(binding.line, what, f"known: {', '.join(known_units(field.unit))}")
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from ingest.units import scaled
 from streams.record import Point, Reason
 
 if TYPE_CHECKING:
@@ -31,21 +32,6 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _LATE_HOUR = re.compile(r"(?<=[T ])(2[4-9]|[3-9]\d)(?=:)")
 _SINGLE_HOUR = re.compile(r"(?<=[T ])(\d)(?=:)")
 _WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "ja": True, "nee": False}
-# To the unit on the right, what is on the left is multiplied by: exact by definition.
-_FACTORS: dict[tuple[str, str], float] = {
-    ("m/s", "km/h"): 3.6,
-    ("km/h", "m/s"): 1 / 3.6,
-    ("m", "km"): 0.001,
-    ("km", "m"): 1000.0,
-    ("cm", "m"): 0.01,
-    ("mm", "m"): 0.001,
-    ("1", "%"): 100.0,
-    ("%", "1"): 0.01,
-    ("ms", "s"): 0.001,
-    ("min", "s"): 60.0,
-    ("mg/m3", "ug/m3"): 1000.0,
-    ("ng/m3", "ug/m3"): 0.001,
-}
 
 
 class Refused(Exception):  # noqa: N818 - not an error: the way a refusal leaves a generated function
@@ -67,25 +53,21 @@ class Spot:
     minimum: float | None = None
     maximum: float | None = None
     factor: float = 1.0
+    offset: float = 0.0
     comma: bool = False
     zone: tzinfo | None = None
     epoch: float = 0.0
     written: bool = False
     plus: timedelta = timedelta(0)
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the publisher's unit is another than the model's."""
+        return self.factor != 1.0 or self.offset != 0.0
+
     def refuse(self, reason: Reason, what: str) -> NoReturn:
         """Leave the generated function with a refusal of this name."""
         raise Refused(reason, self.path, f"{self.name}: {what}")
-
-
-def unit_factor(unit: str, wanted: str) -> float | None:
-    """Say by what to multiply a value in `unit` to have it in `wanted`; None where that is impossible."""
-    return 1.0 if unit == wanted else _FACTORS.get((unit, wanted))
-
-
-def known_units(wanted: str) -> list[str]:
-    """List the units that can be converted to `wanted`."""
-    return sorted({wanted, *(left for left, right in _FACTORS if right == wanted)})
 
 
 def shown(value: Any) -> str:
@@ -114,14 +96,18 @@ def _number(value: Any, spot: Spot) -> float:
     return spot.refuse(Reason.TYPE, f"{shown(value)} is no number")
 
 
+def _scaled(number: float, spot: Spot) -> float:
+    return scaled(number, spot.factor, spot.offset) if spot.is_scaled else number
+
+
 def integer(value: Any, spot: Spot) -> int:
     """Convert to a whole number within the range of its name."""
-    if type(value) is str and spot.factor == 1.0 and value.isascii() and value.isdigit() and len(value) < 19:
+    if type(value) is str and not spot.is_scaled and value.isascii() and value.isdigit() and len(value) < 19:
         number = int(value)
-    elif type(value) is int and spot.factor == 1.0:
+    elif type(value) is int and not spot.is_scaled:
         number = value
     else:
-        real = _number(value, spot) * spot.factor
+        real = _scaled(_number(value, spot), spot)
         if not (math.isfinite(real) and real.is_integer()):
             spot.refuse(Reason.TYPE, f"{shown(value)} is no whole number")
         number = int(real)
@@ -134,9 +120,9 @@ def integer(value: Any, spot: Spot) -> int:
 def double(value: Any, spot: Spot) -> float:
     """Convert to a finite number within the range of its name."""
     if type(value) is str and not spot.comma and value.isascii() and value.isdigit():
-        number = float(value) * spot.factor
+        number = _scaled(float(value), spot)
     else:
-        number = _number(value, spot) * spot.factor
+        number = _scaled(_number(value, spot), spot)
     if not math.isfinite(number):
         spot.refuse(Reason.RANGE, f"{shown(value)} is not finite")
     low, high = spot.minimum, spot.maximum

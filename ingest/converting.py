@@ -10,10 +10,11 @@ from typing import Any
 
 from ingest import conversions
 from ingest.bindings import RECEIVED, Binding
-from ingest.conversions import Spot, unit_factor, zone_of
+from ingest.conversions import Spot, zone_of
 from ingest.geometry import Reference, point_of, wkt_of
 from ingest.identity import entity_iri
 from ingest.remembering import Remembered
+from ingest.units import Scale, unit_scale
 from vocab.model import Field, Kind
 
 _CONVERT: Mapping[Kind, str] = {
@@ -165,7 +166,7 @@ def _ways(binding: Binding, field: Field, spot: Spot) -> list[tuple[str, str]]:
         return [(f"type({raw}) is str and 0 < len({raw}) <= {conversions.MAX_TEXT}{absent}", raw)]
     if field.kind is Kind.BOOLEAN and not numbers:
         return [*known, (f"{raw} is True or {raw} is False", raw)]
-    if field.kind not in _LARGEST or spot.factor != 1.0:
+    if field.kind not in _LARGEST or spot.is_scaled:
         return known
     low = -_LARGEST[field.kind] if spot.minimum is None else max(spot.minimum, -_LARGEST[field.kind])
     high = _LARGEST[field.kind] if spot.maximum is None else min(spot.maximum, _LARGEST[field.kind])
@@ -179,12 +180,14 @@ def _ways(binding: Binding, field: Field, spot: Spot) -> list[tuple[str, str]]:
 
 
 def _spot(binding: Binding, field: Field, prefix: str) -> Spot:
+    scale = (unit_scale(binding.unit, field.unit) if binding.unit and field.unit else None) or Scale()
     return Spot(
         name=binding.name,
         path=prefix + binding.where,
         minimum=field.minimum,
         maximum=field.maximum,
-        factor=(unit_factor(binding.unit, field.unit) if binding.unit and field.unit else None) or 1.0,
+        factor=scale.factor,
+        offset=scale.offset,
         comma=binding.comma,
         zone=zone_of(binding.zone) if binding.zone else None,
         epoch=binding.epoch,

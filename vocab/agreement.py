@@ -26,6 +26,7 @@ from vocab.terms import (
 UNITS = frozenset(
     {"%", "{#}", "km/h", "km2/h2", "m", "km", "cm", "mm", "s", "min", "h", "ms", "Cel", "ug/m3", "mg/m3"}
     | {"[ppb]", "[ppm]", "m3/s", "m/s", "deg", "dB[SPL]", "hPa", "V", "kW", "kWh", "1"}
+    | {"W/m2", "{#}/m2"}
 )
 # Keys of the pages that members stand in: a model that used one would change the meaning of the page.
 RESERVED = frozenset(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -19,6 +20,9 @@ _HEADER, _ENTITY = 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
 _LONGEST_VARINT = 10
+_SINGLE = struct.Struct("f")
+# Nine digits tell any two numbers of single precision apart; publishers write five or six.
+_DIGITS = ("%.6g", "%.7g", "%.8g")
 
 
 def gtfs_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
@@ -99,30 +103,48 @@ def _varint(body: bytes, position: int) -> tuple[int, int]:
 def _object(message: Message) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field, value in message.ListFields():
-        if field.is_extension:
-            continue
-        if field.is_repeated:
-            found[field.name] = [_value(field, it) for it in value]
-        else:
-            found[field.name] = _value(field, value)
+        name, read, is_many = _KNOWN.get(field) or _learnt(field)
+        if is_many:
+            found[name] = [read(it) for it in value]
+        elif name:
+            found[name] = value if read is None else read(value)
     return found
 
 
-def _value(field: FieldDescriptor, value: Any) -> Any:
+# What becomes of a field: its name (none of an extension), how its value is read, and whether it has several.
+_KNOWN: dict[FieldDescriptor, tuple[str, Any, bool]] = {}
+
+
+def _learnt(field: FieldDescriptor) -> tuple[str, Any, bool]:
+    """Look a field up once: asking its description each time takes longer than reading it."""
+    read: Callable[[Any], Any] | None = None
     if field.type == FieldDescriptor.TYPE_MESSAGE:
-        return _object(value)
-    if field.type == FieldDescriptor.TYPE_ENUM:
-        names: Mapping[int, Any] = field.enum_type.values_by_number
-        return names[value].name if value in names else value
-    if field.type == FieldDescriptor.TYPE_FLOAT:
-        return _shortest(value)
+        read = _object
+    elif field.type == FieldDescriptor.TYPE_ENUM:
+        names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
+        read = partial(_named, names)
+    elif field.type == FieldDescriptor.TYPE_FLOAT:
+        read = _shortest
+    elif field.is_repeated:
+        read = _same
+    found = ("" if field.is_extension else field.name, read, field.is_repeated and not field.is_extension)
+    _KNOWN[field] = found
+    return found
+
+
+def _named(names: Mapping[int, str], number: int) -> Any:
+    return names.get(number, number)
+
+
+def _same(value: Any) -> Any:
     return value
 
 
 def _shortest(value: float) -> float:
     """Write a single-precision number as people would: 3.7303, not 3.7302999496459961."""
-    for digits in (6, 7, 8):
-        short = float(f"{value:.{digits}g}")
-        if struct.pack("f", short) == struct.pack("f", value):
+    packed = _SINGLE.pack(value)
+    for form in _DIGITS:
+        short = float(form % value)
+        if _SINGLE.pack(short) == packed:
             return short
     return value
