@@ -77,8 +77,8 @@ def documentation(openapi: Mapping[str, Any]) -> Document:
     rows = "".join(
         f"<tr><td><code>{escape(path)}</code></td><td>{escape(operation.get('summary', ''))}</td></tr>"
         for path, operations in openapi["paths"].items()
-        for method, operation in operations.items()
-        if method == "get"
+        # What an address gives, or what one takes that gives nothing.
+        for operation in [operations.get("get") or operations["post"]]
     )
     body = (
         "<header><p><a href='/'>← feeds</a></p><h1>API</h1><p lang='en'>Every address answers GET and HEAD, allows "

@@ -339,7 +339,7 @@ def _line() -> bytes:
 def routes() -> dict[str, str]:
     """Return the addresses that a site answers, each with what it gives."""
     paths = create_app([], cast("Store", None), base_url="https://data.example.org").openapi()["paths"]
-    return {path: operations["get"]["summary"] for path, operations in paths.items() if "get" in operations}
+    return {path: (operations.get("get") or operations["post"])["summary"] for path, operations in paths.items()}
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

@@ -69,4 +69,24 @@ BAD_INPUT: tuple[tuple[str, str, str], ...] = (
         "413: send several",
         "test_what_would_go_on_is_given_up",
     ),
+    (
+        "a delivery to `/hooks/{source}` without its token",
+        "401; with a wrong token or signature 403",
+        "test_strangers_are_refused",
+    ),
+    (
+        "a body that is larger than `max_bytes` of the source, packed or not",
+        "413; one that cannot be unpacked 400 or 415",
+        "test_bodies_have_bounds",
+    ),
+    (
+        "more deliveries at once than the log takes",
+        "429 for a source, 503 for all, with Retry-After; nothing that had a 202 is lost",
+        "test_a_storm_is_told_to_come_back",
+    ),
+    (
+        "a delivery while the log is away",
+        "503 with Retry-After",
+        "test_without_the_log_nothing_is_promised",
+    ),
 )

@@ -248,9 +248,10 @@ A path names one value of an item: keys with dots (`location.lon`), indexes in b
 with `@` (`"@unieke_id"`, quoted because YAML reserves the sign). `names[language=nl].text` takes the element whose
 `language` is `nl`; a key that holds dots or brackets stands between `<` and `>`: `<http://www.w3.org/ns/sosa/hasResult>`.
 `$.` starts at the document instead of the item, and `^.` at what is around the item where `each` goes through lists inside
-lists (`entity[*].trip_update.stop_time_update[*]`). In `each`, `[*]` is a list and `{*}` the values of an object, whose key is
-then `@key`. A path that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required
-name without a value refuses the item; an optional one is left out of the member.
+lists (`entity[*].trip_update.stop_time_update[*]`). In `each`, `[*]` is a list, `{*}` the values of an object, whose key is
+then `@key`, and `$` alone the whole document; `$message.topic` is what [came with it](../how-to/take-what-is-pushed.md). A path
+that leads nowhere gives no value; so do `null`, the empty text and whatever `not` lists. A required name without a value
+refuses the item; an optional one is left out of the member.
 """
 
 STATES: Mapping[str, str] = {

@@ -32,8 +32,8 @@ _MOST = 2000
 _BYTES = 4 * 2**20
 _READ = 256 * 1024
 _BUFFER = 2**20
+# A connection is made, and what was written is taken, within this.
 _CONNECT_SECONDS = 10.0
-_KEEP_ALIVE = 60
 # What a broker of version 5 may send before anything of it is acknowledged; memory is bounded by this.
 _IN_FLIGHT = 10_000
 # Topics whose filters are remembered.
@@ -70,7 +70,7 @@ class Mqtt:
         # What the last message looked like that is safe, until one that was sent again is it; and those before that one.
         self._safe = b""
         self._repeated: list[Message] = []
-        self._keep_alive = float(_KEEP_ALIVE)
+        self._keep_alive = options.keep_alive.total_seconds()
         self._said = self._heard_broker = 0.0
         self._bytes = 0
         self._heard: dict[str, float] = {}
@@ -145,7 +145,7 @@ class Mqtt:
             connected, early = await self._answer(Connected)
             if connected.code:
                 raise self._refusal(connected.code, "the broker refuses us")
-            self._keep_alive = float(connected.keep_alive or _KEEP_ALIVE)
+            self._keep_alive = float(connected.keep_alive or options.keep_alive.total_seconds())
             # A session has its filters already; one that was changed in the source file is made anew by this, too.
             self._write(packets.subscribe(options.topics, qos=options.qos, version=self._version))
             subscribed, messages = await self._answer(Subscribed)
@@ -164,7 +164,7 @@ class Mqtt:
         return Login(
             version=self._version,
             client_id=options.client_id or f"smartflanders-{self._source}",
-            keep_alive=_KEEP_ALIVE,
+            keep_alive=round(options.keep_alive.total_seconds()),
             session=round(options.session.total_seconds()),
             in_flight=_IN_FLIGHT,
             user=options.user,
@@ -284,7 +284,8 @@ class Mqtt:
             raise ConnectionError(f"the broker said nothing for {now - self._heard_broker:.0f} s, to pings neither")
         if now - self._said > self._keep_alive / 2 or now - self._heard_broker > self._keep_alive / 2:
             self._write(packets.PING)
-        await self._writer.drain()
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await self._writer.drain()
 
     def _write(self, data: bytes) -> None:
         if data and self._writer is not None:

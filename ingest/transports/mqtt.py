@@ -18,6 +18,8 @@ VERSIONS = ("5", "3.1.1")
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 # 4.7.3: a topic filter is a UTF-8 string, whose length has two bytes.
 _LONGEST_ID = 65_535
+# The shortest, the one without a word, and the longest.
+_KEEP_ALIVE = (timedelta(seconds=2), timedelta(seconds=60), timedelta(hours=1))
 _SCHEMA = object_of(
     {
         "url": told({"type": "string", "pattern": "^mqtts?://"}, "The broker: mqtt://host:1883, or mqtts:// for TLS."),
@@ -33,6 +35,9 @@ _SCHEMA = object_of(
         "client_id": told(TEXT, "Our name at the broker, one of its kind there (smartflanders-<source>)."),
         "qos": told({"enum": [0, 1]}, "1 (default): nothing is lost while we are away; 0: what comes meanwhile is."),
         "session": told(DURATION, "How long a broker of version 5 keeps what we have not taken (1d)."),
+        "keep_alive": told(
+            DURATION, "How often we show that we live; a broker silent for 1.5 of it is given up (60s)."
+        ),
         "silence": told(
             DURATION, "Connect anew when a topic filter has brought nothing for so long; never without it."
         ),
@@ -64,6 +69,7 @@ class MqttOptions:
     client_id: str = ""
     qos: int = 1
     session: timedelta = timedelta(days=1)
+    keep_alive: timedelta = timedelta(seconds=60)
     silence: timedelta = timedelta(0)
     every: timedelta = timedelta(minutes=15)
     max_bytes: int = 64 * 1024 * 1024
@@ -92,6 +98,7 @@ def _read(node: Node, faults: Faults, environ: Mapping[str, str]) -> MqttOptions
         client_id=text_of(node.get("client_id"), faults, where="client_id", line=node.line),
         qos=_qos(node.get("qos"), faults),
         session=duration_of(node.get("session"), faults, timedelta(days=1)),
+        keep_alive=_keep_alive(node.get("keep_alive"), faults),
         silence=duration_of(node.get("silence"), faults, timedelta(0)),
         every=duration_of(node.get("every"), faults, timedelta(minutes=15)),
         max_bytes=max_bytes,
@@ -145,6 +152,14 @@ def _version(node: Node | None, faults: Faults) -> str:
         faults.add(node.line, f"version {node.described} is unknown", suggest(node.text, VERSIONS))
         return "5"
     return "5" if node is None else node.text
+
+
+def _keep_alive(node: Node | None, faults: Faults) -> timedelta:
+    found = duration_of(node, faults, _KEEP_ALIVE[1])
+    if node is not None and not _KEEP_ALIVE[0] <= found <= _KEEP_ALIVE[2]:
+        faults.add(node.line, f"keep_alive {node.described} is too short or too long", "write between 2s and 1h")
+        return _KEEP_ALIVE[1]
+    return found
 
 
 def _qos(node: Node | None, faults: Faults) -> int:

@@ -132,6 +132,19 @@ async def test_a_silent_topic_connects_anew(broker: Mosquitto) -> None:
         await connector.poll(b"")
 
 
+async def test_a_broker_that_hangs_is_given_up(broker: Mosquitto) -> None:
+    """A connection that stands and answers nothing, not even pings, fails by that name; a quiet one is kept by its pings."""
+    async with open_connector("demo", options(broker, keep_alive=timedelta(seconds=2))) as connector:
+        await connector.poll(b"")
+        quiet = asyncio.get_running_loop().time() + 4
+        while asyncio.get_running_loop().time() < quiet:
+            await connector.poll(b"")
+        broker.pause()
+        with pytest.raises(SourceError, match="to pings neither") as caught:
+            await until_it_fails(connector)
+        assert caught.value.kind is Trouble.UNREACHABLE
+
+
 async def test_a_message_that_is_too_long_is_kept_by_its_beginning(broker: Mosquitto) -> None:
     """It says how long it was, is acknowledged like any other, and the next one comes whole."""
     wish = options(broker, max_bytes=1000)

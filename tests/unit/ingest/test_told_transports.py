@@ -97,6 +97,7 @@ def test_webhooks_and_topics_are_read(tmp_path: Path) -> None:
         ("mqtt: { url: 'mqtts://b', topics: a, ca: /nowhere.pem }", "there is no file /nowhere.pem"),
         ("mqtt: { url: 'mqtt://b', topics: a, ca: /nowhere.pem }", "ca without TLS"),
         ("mqtt: { url: 'mqtts://b', topics: a, key: /nowhere.pem }", "certificate and key belong together"),
+        ("mqtt: { url: 'mqtt://b', topics: a, keep_alive: 1s }", "write between 2s and 1h"),
         ("mqtt: { url: 'mqtt://b', topic: a }", "did you mean 'topics'?"),
         ("webhook: {}", "anybody could post"),
         ("webhook: { bearer: abc }", "bearer token holds a secret"),
