@@ -56,11 +56,22 @@ def check_sample(
         ConfigError: the source does not fit the model.
 
     """
-    now = datetime.now(UTC)
+    payload = Payload(source=source.name, received_at=datetime.now(UTC), media_type=media_type, body=body)
+    return check_payload(source, model, payload, lookups=lookups)
+
+
+def check_payload(
+    source: Source, model: Model, payload: Payload, *, lookups: Mapping[str, Payload] | None = None
+) -> SampleReport:
+    """Do what `check_sample` does with a payload as collected: when it came, and what came with it, are its own.
+
+    Raises:
+        ConfigError: the source does not fit the model.
+
+    """
     mapper = compile_mapping(source, model, base_url=EXAMPLE_URL)
-    payload = Payload(source=source.name, received_at=now, media_type=media_type, body=body)
     tables = tables_of(source, lookups or {})
-    entry = Entry(offset=0, at=now, record=payload.to_record())
+    entry = Entry(offset=0, at=payload.received_at, record=payload.to_record())
     outcome = normalise([entry], mapper, Memory(), tables=tables)
     return SampleReport(
         items=outcome.items,

@@ -12,7 +12,7 @@ from ingest.check import fields_of
 from ingest.conversions import Refused
 from ingest.deciding import Batch, remember
 from ingest.decoders.items import Break, Item
-from ingest.decoders.table import decode
+from ingest.decoders.messages import read
 from ingest.explain import EXAMPLE_URL, tables_of
 from ingest.mapping import Mapper, Tables, compile_mapping
 from ingest.memory import NEVER
@@ -79,11 +79,23 @@ def read_sample(
         ConfigError: the source does not fit the model.
 
     """
+    payload = Payload(source=source.name, received_at=datetime.now(UTC), media_type=media_type, body=body)
+    return read_collected(source, model, payload, lookups=lookups)
+
+
+def read_collected(
+    source: Source, model: Model, payload: Payload, *, lookups: Mapping[str, Payload] | None = None
+) -> Sample:
+    """Do what `read_sample` does with a payload as collected: when it came, and what came with it, are its own.
+
+    Raises:
+        ConfigError: the source does not fit the model.
+
+    """
     mapper = compile_mapping(source, model, base_url=EXAMPLE_URL, quick=False)
     items: list[Item] = []
     broken: Break | None = None
-    received = datetime.now(UTC)
-    for found in decode(body, media_type, mapper.wanted, received=received):
+    for found in read(payload, mapper.wanted):
         if isinstance(found, Item):
             items.append(found)
         else:
@@ -93,7 +105,7 @@ def read_sample(
         mapper=mapper,
         fields=fields_of(model),
         tables=tables,
-        received=received,
+        received=payload.received_at,
         items=items,
         broken=broken,
     )

@@ -27,6 +27,7 @@ _LATITUDE_FIRST = ("4326", "4258")
 # Metres from the origin of the Belgian systems; the country lies within 800,000.
 _FARTHEST = 2_000_000
 _PROJECTED = ("31370", "3812")
+_DEEPEST = 3
 # How deep the coordinates of a kind are nested in GeoJSON, and in WKT.
 _DEPTHS = {"Point": 0, "LineString": 1, "MultiPoint": 1, "Polygon": 2, "MultiLineString": 2, "MultiPolygon": 3}
 
@@ -123,9 +124,9 @@ def _turn(spot: Spot, reference: Reference, named: str) -> Turn:
     return turn
 
 
-def _pairs(value: Any, spot: Spot) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of a list of numbers, or of such lists at any depth."""
-    if type(value) is not list:
+def _pairs(value: Any, spot: Spot, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of a list of numbers, or of such lists, as deep as geometries go."""
+    if type(value) is not list or depth > _DEEPEST:
         spot.refuse(Reason.TYPE, f"{shown(value)} is no pair of coordinates")
     if value and not isinstance(value[0], list):
         if len(value) < 2 or not all(re.fullmatch(_NUMBER, str(it).strip()) for it in value[:2]):
@@ -133,7 +134,7 @@ def _pairs(value: Any, spot: Spot) -> Iterator[tuple[str, str]]:
         yield str(value[0]), str(value[1])
         return
     for inner in value:
-        yield from _pairs(inner, spot)
+        yield from _pairs(inner, spot, depth + 1)
 
 
 def _written(value: Any, depth: int, spot: Spot) -> str:

@@ -54,6 +54,7 @@ async def _body(request: Request, limit: int) -> bytes:
             parts.append(part)
     except zlib.error as error:
         raise Problem(400, f"the body is no gzip: {error}", fix="pack it again") from error
-    if unpack is not None and not unpack.eof:
-        raise Problem(400, "the gzip body ends too early", fix="send it again, whole")
+    if unpack is not None and (not unpack.eof or unpack.unused_data):
+        what = "goes on behind its end" if unpack.eof else "ends too early"
+        raise Problem(400, f"the gzip body {what}", fix="send it again, packed once and whole")
     return b"".join(parts)

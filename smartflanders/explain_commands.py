@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ingest.explaining import Explanation, Sample, Verdict, explain, read_sample
+from ingest.explaining import Explanation, Sample, Verdict, explain, read_collected
 from smartflanders.explained import as_json, as_text
-from smartflanders.given import as_published, load_sources, lookups_of, read_payload, wrong
+from smartflanders.given import add_message, as_published, load_sources, lookups_of, read_payload, with_message, wrong
 from streams.errors import ConfigError
 from streams.yaml_lines import suggest
 from vocab.model import Model, load_model
@@ -33,6 +33,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--lookup", action="append", default=[], metavar="NAME=PAYLOAD", help="the document of a lookup; repeatable"
     )
+    add_message(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--item", type=int, metavar="N", help="the number of the item, from 1 (default 1)")
     which.add_argument("--key", metavar="K", help="the item of this entity: what `entity` is bound to")
@@ -43,9 +44,9 @@ def add(verbs: Verbs) -> None:
 def _explain(arguments: argparse.Namespace) -> int:
     (source,) = load_sources([arguments.file])
     model = load_model(source.model)
-    payload = read_payload(arguments.sample, source.name)
+    payload = with_message(read_payload(arguments.sample, source.name), arguments.message)
     lookups = lookups_of(source, arguments.lookup)
-    sample = read_sample(source, model, payload.body, payload.media_type, lookups=lookups)
+    sample = read_collected(source, model, payload, lookups=lookups)
     found = explain(sample, _number(sample, arguments))
     body = None if found.member is None else as_published(found.member, found.number - 1)
     member = None if body is None else json.loads(body)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +79,34 @@ def read_payload(file: Path, source: str) -> Payload:
         raise wrong(str(file), f"cannot be read: {error}", "name a readable payload file") from error
     media_type = MEDIA_TYPES.get(plain.suffix.lower(), "application/octet-stream")
     return Payload(source=source, received_at=datetime.now(UTC), media_type=media_type, body=body)
+
+
+def add_message(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what came with a sample."""
+    parser.add_argument(
+        "--message",
+        metavar="JSON",
+        help="what came with the payload of an MQTT, webhook or Kafka source, as bindings read it below $message: "
+        '\'{"topic": "city/p1"}\'',
+    )
+
+
+def with_message(payload: Payload, text: str | None) -> Payload:
+    """Lay what came with it around a payload.
+
+    Raises:
+        ConfigError: the text is no JSON object.
+
+    """
+    if text is None:
+        return payload
+    try:
+        message = json.loads(text)
+    except ValueError as error:
+        raise wrong("--message", f"is no JSON: {error}", 'write for example \'{"topic": "city/p1"}\'') from error
+    if not isinstance(message, dict):
+        raise wrong("--message", "is no JSON object", 'write for example \'{"topic": "city/p1"}\'')
+    return replace(payload, message=message)
 
 
 def as_published(member: Member, number: int) -> bytes:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ingest.explain import SampleReport, check_sample, source_code
+from ingest.explain import SampleReport, check_payload, source_code
 from ingest.schema import source_schema
 from smartflanders import explain_commands, propose_commands, replay_commands
-from smartflanders.given import as_published, load_sources, lookups_of, read_payload, wrong
+from smartflanders.given import add_message, as_published, load_sources, lookups_of, read_payload, with_message, wrong
 from vocab.model import Model, load_model, model_names
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
@@ -36,6 +36,7 @@ def add(verbs: Verbs) -> None:
     check.add_argument(
         "--lookup", action="append", default=[], metavar="NAME=PAYLOAD", help="the document of a lookup; repeatable"
     )
+    add_message(check)
     check.add_argument("--code", action="store_true", help="print the Python that each file becomes")
     check.add_argument("--show", type=int, default=1, metavar="N", help="print N members (default 1)")
     check.set_defaults(run=_check)
@@ -70,8 +71,8 @@ def _check(arguments: argparse.Namespace) -> int:
         raise wrong("--sample", "belongs to one source file", "check one file at a time")
     source = sources[0]
     model = load_model(source.model)
-    payload = read_payload(arguments.sample, source.name)
-    report = check_sample(source, model, payload.body, payload.media_type, lookups=lookups_of(source, arguments.lookup))
+    payload = with_message(read_payload(arguments.sample, source.name), arguments.message)
+    report = check_payload(source, model, payload, lookups=lookups_of(source, arguments.lookup))
     return _tell(report, model, show=arguments.show)
 
 

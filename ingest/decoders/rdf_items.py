@@ -30,6 +30,10 @@ _BOOLEAN = {"true": True, "1": True, "false": False, "0": False}
 _MOST = 2000
 _DEEPEST = 12
 _EXCERPT = 200
+# Bytes in which a document declares its type, if it does.
+_PROLOG = 4096
+# What only pages of feeds have: a member that points at its feed does not hold the rest of it.
+_OF_FEEDS = {"tree:member", "tree:view", "tree:relation"}
 
 
 class _TooLargeError(ValueError):
@@ -42,9 +46,13 @@ def rdf_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
     A node is an object: `@id`, `@type` and its properties under their short names, or their IRIs where no prefix is
     known; one value as it is, more as a list. Numbers and booleans are such, other literals texts; one in a language is
     `{ "@value", "@language" }`. What a property points at is a node again, with all that the document says of it, other
-    items excepted. `^` is the node that has the property, without it, and `@graph` the node of the named graph that an
-    item stands in. A document that breaks is one break, and no items: what comes first in a graph need not be whole.
+    items and the pages of feeds excepted. `^` is the node that has the property, without it and with the names of what it
+    points at; `@graph` is the node of the named graph that an item stands in. A document that breaks is one break, and no items: what comes first in a graph need not be whole.
     """
+    if body.lstrip()[:1] == b"<" and b"<!DOCTYPE" in body[:_PROLOG]:
+        detail = "the document declares a type (DOCTYPE); entities are not accepted"
+        yield Break(reason=Reason.FORBIDDEN, path="$", detail=detail, excerpt=body[:_EXCERPT])
+        return
     form = _FORMATS.get(wanted.media_type) or _sniffed(body)
     graph = _Graph(Shortener(wanted.format.prefixes))
     try:
@@ -64,7 +72,7 @@ def rdf_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
         if found:
             yield from _items(graph, found, each, body)
             return
-    if not graph.properties.isdisjoint({"tree:view", "tree:relation", "tree:viewDescription", "ldes:timestampPath"}):
+    if not graph.properties.isdisjoint(_OF_FEEDS | {"tree:viewDescription", "ldes:timestampPath"}):
         return  # a page of a feed without a member
     names = ", ".join(sorted(graph.properties)[:12])
     yield Break(
@@ -100,6 +108,7 @@ class _Graph:
         # By subject and property the values, in their order and each once.
         self._said: dict[Any, dict[str, dict[Any, None]]] = {}
         self._graphs: dict[Any, Any] = {}
+        self._outer: dict[Any, dict[str, Any]] = {}
         self.properties: set[str] = set()
 
     def add(self, quad: Any) -> None:
@@ -135,17 +144,27 @@ class _Graph:
         self._apart = items
         value = self._object(node, (node,))
         if around is not None:
-            outer = {key: it for key, it in self._said[around].items() if key != name}
-            value[AROUND] = self._described(around, outer, (node, around))
+            value[AROUND] = self._around(around, name)
         graph = self._graphs.get(node) or self._graphs.get(around)
         if graph is not None:
             value["@graph"] = self._object(graph, (node, graph))
         return value
 
+    def _around(self, node: _Node, name: str) -> dict[str, Any]:
+        """Return what is said of the node that has items, once for all of them."""
+        if node not in self._outer:
+            said = {key: values for key, values in self._said[node].items() if key != name}
+            found = self._described(node, said, None)
+            self._outer[node] = found
+        return self._outer[node]
+
     def _object(self, node: _Node, trail: tuple[_Node, ...]) -> dict[str, Any]:
         return self._described(node, self._said.get(node, {}), trail)
 
-    def _described(self, node: _Node, said: Mapping[str, Iterable[Any]], trail: tuple[_Node, ...]) -> dict[str, Any]:
+    def _described(
+        self, node: _Node, said: Mapping[str, Iterable[Any]], trail: tuple[_Node, ...] | None
+    ) -> dict[str, Any]:
+        """Write a node, and with a trail to it the nodes that it points at; without one their names."""
         self._left -= 1
         if self._left < 0:
             raise _TooLargeError(f"more than {_MOST} nodes hang on one item")
@@ -159,10 +178,13 @@ class _Graph:
             found[name] = written[0] if len(written) == 1 else written
         return found
 
-    def _value(self, value: Any, trail: tuple[_Node, ...]) -> Any:
+    def _value(self, value: Any, trail: tuple[_Node, ...] | None) -> Any:
         if isinstance(value, Literal):
             return _literal(value)
-        if value in trail or value in self._apart or len(trail) > _DEEPEST or value not in self._said:
+        said = self._said.get(value)
+        if trail is None or said is None or value in trail or value in self._apart or len(trail) > _DEEPEST:
+            return _named(value)
+        if not _OF_FEEDS.isdisjoint(said):
             return _named(value)
         return self._object(value, (*trail, value))
 

@@ -171,6 +171,7 @@ async def test_the_next_good_delivery_ends_the_trouble(site: Site) -> None:
         (gzip.compress(b"x" * 10_000_000), {"Content-Encoding": "gzip"}, 413),
         (b"no gzip", {"Content-Encoding": "gzip"}, 400),
         (gzip.compress(b"[]")[:-4], {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(b"[]") + b"more", {"Content-Encoding": "gzip"}, 400),
         (b"x", {"Content-Encoding": "br"}, 415),
     ],
 )

@@ -27,7 +27,8 @@ MQTT = {"url": "mqtt://broker.example.org", "topics": ["a/#"]}
 
 def source(tmp_path: Path, name: str, **changes: Any) -> Source:
     """Load the car parks of Gent under another name and transport."""
-    return changed(tmp_path, **{"http_poll": None, **changes, "source": name})
+    publish = {"when": "always"}
+    return changed(tmp_path, **{"http_poll": None, "publish": publish, **changes, "source": name})
 
 
 async def deliver(log: PostgresLog, name: str) -> None:

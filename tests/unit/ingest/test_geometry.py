@@ -124,6 +124,7 @@ def test_an_empty_geometry_is_no_place() -> None:
         ([3.72], Reason.TYPE),
         ([3.72, "x"], Reason.TYPE),
         ([True, False], Reason.TYPE),
+        (json.loads("[" * 900 + "3.72, 51.05" + "]" * 900), Reason.TYPE),
         ({"type": "Circle"}, Reason.TYPE),
         ({"type": "Point", "coordinates": "3.72"}, Reason.TYPE),
         (7, Reason.TYPE),

@@ -159,6 +159,33 @@ def test_a_page_without_members_is_no_news() -> None:
     assert read(body, "tree:member[*]", media_type="text/turtle") == []
 
 
+def test_a_large_page_does_not_hang_on_its_members() -> None:
+    """Members know their feed by its name and its own words, not three thousand relations that lead on from its page."""
+    relations = "".join(
+        f"<https://a.example/page> tree:relation [ tree:node <https://a.example/{it}> ; tree:value {it} ] ."
+        for it in range(3000)
+    )
+    body = (
+        "@prefix tree: <https://w3id.org/tree#> . @prefix dcterms: <http://purl.org/dc/terms/> ."
+        '<https://a.example/feed> tree:member <https://a.example/m> ; dcterms:title "Feed" ; tree:view <https://a.example/page> .'
+        f"<https://a.example/m> dcterms:isPartOf <https://a.example/feed> . {relations}"
+    )
+    (item,) = values(read(body.encode(), "tree:member[*]", media_type="text/turtle"))
+    assert item["^"] == {
+        "@id": "https://a.example/feed",
+        "dcterms:title": "Feed",
+        "tree:view": {"@id": "https://a.example/page"},
+    }
+    assert item["dcterms:isPartOf"] == {"@id": "https://a.example/feed"}
+
+
+def test_entities_of_rdf_xml_are_not_accepted() -> None:
+    """A document type could make a small document a large one."""
+    body = b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x "xx">]><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>'
+    (only,) = breaks(read(body, "tree:member[*]", media_type="application/rdf+xml"))
+    assert only.reason is Reason.FORBIDDEN
+
+
 def test_a_web_without_end_is_refused() -> None:
     """Nodes that all know each other are cut off at two thousand, with a reason."""
     names = [f"<https://a.example/{number}>" for number in range(12)]
