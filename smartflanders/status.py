@@ -106,7 +106,10 @@ async def report_progress(plan: Plan, port_url: str, *, replay: Replay | None, s
         if not metrics:
             continue
         flows = read_flows(metrics.decode(), plan)
+        # The log may be further than the figures that were read before it was asked: they must still stand after it.
         if replaying and flows == told and await is_complete(replaying, plan, flows):
+            if read_flows((await fetch(f"{port_url}/metrics")).decode(), plan) != flows:
+                continue
             for name, flow in flows.items():
                 print(f"replayed {name}: {flow}", flush=True)  # noqa: T201 - a result of `up --replay`
             print("replay complete", flush=True)  # noqa: T201
