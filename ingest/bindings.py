@@ -65,6 +65,7 @@ class Binding:
     json: bool = False
     unit: str = ""
     match: str = ""
+    rotate: str = ""
 
     @property
     def plain_paths(self) -> tuple[Path, ...]:
@@ -353,6 +354,7 @@ _WORDS: dict[str, Callable[[Binding, Node, Faults], Binding]] = {
     "entity_of": _plain("entity_of"),
     "json": _choice("json", "json", true=True, false=False),
     "unit": _plain("unit"),
+    "rotate": _choice("rotate", "rotate", daily="daily", publisher="publisher"),
 }
 
 

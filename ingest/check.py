@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
@@ -31,6 +31,7 @@ _WORDS: Mapping[str, tuple[Kind, ...]] = {
     "wkt": (Kind.STRING,),
     "order": (Kind.POINT, Kind.STRING),
     "unit": _NUMBERS,
+    "rotate": (Kind.STRING, Kind.IRI),
 }
 _SPELLED = {"comma": "decimal", "epoch": "as", "codes": "map", "split": "date + time", "place": "longitude + latitude"}
 
@@ -61,7 +62,8 @@ BUILTIN: Mapping[str, Field] = {
 def fields_of(model: Model) -> dict[str, Field]:
     """Return what a source may bind: the names of the model and the built-in ones."""
     fields = {**BUILTIN, **model.fields}
-    fields["entity"], fields["observed_at"] = BUILTIN["entity"], BUILTIN["observed_at"]
+    fields["entity"] = replace(BUILTIN["entity"], personal=model.personal)
+    fields["observed_at"] = BUILTIN["observed_at"]
     return fields
 
 

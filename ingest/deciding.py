@@ -12,6 +12,7 @@ import orjson
 from ingest.decoders.items import Break
 from ingest.mapping import Facts, Mapper
 from ingest.memory import NEVER, Seen
+from ingest.personal import is_of_another_day
 from ingest.snapshot import Snapshot
 from ingest.source import Publish
 from streams.identity import member_id, transaction_id
@@ -179,19 +180,29 @@ def _bring_back(batch: Batch, snapshot: Snapshot) -> None:
 
 
 def _miss(batch: Batch, snapshot: Snapshot, *, offset: int, received: datetime) -> int:
-    """Delete what a payload lacks, unless it is older than another, breaks off, or lacks too much to be believed."""
+    """Delete what a payload lacks, unless it is older than another, breaks off, or lacks too much to be believed.
+
+    Keys that are hidden anew each day are all gone when it is over; no doubt about that.
+    """
     there = [key for key, seen in batch.seen.items() if not seen.deleted]
     lacking = [key for key in there if key not in snapshot.present]
     if not lacking or snapshot.broken or snapshot.is_older:
         return 0
+    over = [key for key in lacking if batch.mapper.rotates and is_of_another_day(key, received)]
+    for key in over:
+        _delete(key, batch.seen[key], snapshot.newest, batch, received)
+    there = [key for key in there if not batch.seen[key].deleted]
+    lacking = [key for key in lacking if not batch.seen[key].deleted]
+    if not lacking:
+        return len(over)
     if doubt := snapshot.doubt(lacking=len(lacking), there=len(there)):
         detail = f"{doubt}, so none of the {len(lacking)} that are absent is deleted"
         excerpt = orjson.dumps([key.encode("utf-8", "replace").decode() for key in lacking])
         batch.reject(offset, "$", Break(reason=Reason.ABSENT, path="$", detail=detail, excerpt=excerpt))
-        return 1
+        return 1 + len(over)
     for key in lacking:
         _delete(key, batch.seen[key], snapshot.newest, batch, received)
-    return len(lacking)
+    return len(lacking) + len(over)
 
 
 def _tie(batch: Batch, transaction: str, start: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ingest.lookup import build_table
-from ingest.mapping import compile_mapping
+from ingest.mapping import Tables, compile_mapping
 from ingest.memory import Memory
 from ingest.normalise import normalise
 from ingest.source import Source
@@ -38,6 +38,13 @@ def source_code(source: Source, model: Model) -> str:
     return compile_mapping(source, model, base_url=EXAMPLE_URL).source_code
 
 
+def tables_of(source: Source, lookups: Mapping[str, Payload]) -> Tables:
+    """Build the tables of a source's lookups; one without a payload has no rows."""
+    return {
+        name: build_table(lookups[name], lookup) if name in lookups else {} for name, lookup in source.lookups.items()
+    }
+
+
 def check_sample(
     source: Source, model: Model, body: bytes, media_type: str, *, lookups: Mapping[str, Payload] | None = None
 ) -> SampleReport:
@@ -52,10 +59,7 @@ def check_sample(
     now = datetime.now(UTC)
     mapper = compile_mapping(source, model, base_url=EXAMPLE_URL)
     payload = Payload(source=source.name, received_at=now, media_type=media_type, body=body)
-    given = lookups or {}
-    tables = {
-        name: build_table(given[name], lookup) if name in given else {} for name, lookup in source.lookups.items()
-    }
+    tables = tables_of(source, lookups or {})
     entry = Entry(offset=0, at=now, record=payload.to_record())
     outcome = normalise([entry], mapper, Memory(), tables=tables)
     return SampleReport(

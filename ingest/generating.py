@@ -14,6 +14,7 @@ from ingest.bindings import Binding, Group
 from ingest.check import fields_of
 from ingest.conversions import quoted
 from ingest.converting import Code, Converting
+from ingest.guarding import Guarding
 from ingest.identity import entity_iri
 from ingest.observed import Observed, observed_of
 from ingest.partial import Split, split
@@ -63,7 +64,8 @@ def generate(source: Source, model: Model, *, base_url: str, quick: bool) -> Cod
     code = Code(space=space)
     plan = _plan(source, model, fields, quick=quick)
     convert = Converting(code, fields, base_url=base_url, quick=quick)
-    read = Reading(code, fields, convert)
+    hidden = [name for name, binding in plan.plain.items() if binding.rotate == "daily"]
+    read = Reading(code, fields, convert, Guarding(code, fields, source.privacy, hidden))
     groups = Groups(code, read, quick=quick)
     for binding in plan.plain.values():
         convert.define(binding)
@@ -176,6 +178,7 @@ def _add_read(code: Code, plan: Plan, read: Reading, groups: Groups) -> None:
             add(1, "if fresh:")
         for binding in run:
             read.value(binding, depth=1 + is_fresh)
+            read.guard(binding, depth=1 + is_fresh)
     for group in plan.groups:
         groups.loop(group, depth=1)
     if plan.observed.all:

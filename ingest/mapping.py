@@ -51,7 +51,8 @@ class Mapper:
     the member of what was read; it takes `received=`, and for a corrected member `revision=`, the digest that tells it
     from the member it corrects, and that one's identity, `revision_of=`. `key` reads of whom an item is, `locate` also
     when it was observed, both as `facts` does; `gone` says whether an item says that its entity is gone, None where none
-    does. `remains` is what a deletion keeps of the model's template.
+    does. `remains` is what a deletion keeps of the model's template. `rotates` says that keys are hidden anew each day
+    (`ingest.personal.rotated`).
     """
 
     source: Source
@@ -64,6 +65,7 @@ class Mapper:
     locate: Callable[[Any, Mapping[str, Any], Tables, datetime], tuple[str, datetime]]
     gone: Callable[[Any], bool] | None
     remains: Mapping[str, Any]
+    rotates: bool = False
 
     def deletion(self, key: str, observed_at: datetime, *, received: datetime) -> Member:
         """Write the deletion of an entity, observed at this time: what it is of, when, by whom, and nothing else."""
@@ -118,6 +120,7 @@ def compile_mapping(source: Source, model: Model, *, base_url: str, quick: bool 
         locate=code.space["locate"],
         gone=_gone(source.publish.gone),
         remains=deletion_template(model),
+        rotates=isinstance(entity := source.bind["entity"], Binding) and entity.rotate == "daily",
     )
 
 

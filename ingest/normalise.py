@@ -19,6 +19,7 @@ from ingest.decoders.table import decode
 from ingest.lookup import Lookups
 from ingest.mapping import Facts, Mapper, Tables
 from ingest.memory import NEVER, Memory, bounded
+from ingest.personal import masked
 from ingest.snapshot import Snapshot
 from ingest.source import Source
 from streams.batches import next_batch
@@ -29,6 +30,7 @@ from streams.record import (
     Entry,
     Member,
     Payload,
+    Reason,
     Record,
     Rejection,
     members_topic,
@@ -114,7 +116,7 @@ def _payload(entry: Entry, batch: Batch, tables: Tables) -> int:
             if isinstance(found, Break):
                 _break(batch, entry.offset, found)
             else:
-                _item(found, batch, tables, entry.offset, received)
+                take_item(found, batch, tables, entry.offset, received)
     except Exception as error:  # noqa: BLE001 - whatever a decoder did not foresee is kept for replay, not lost
         _break(batch, entry.offset, fault(error, entry.record.value[:EXCERPT]))
         items += 1
@@ -129,7 +131,8 @@ def _break(batch: Batch, offset: int, problem: Break) -> None:
         batch.snapshot.broken = True
 
 
-def _item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
+def take_item(item: Item, batch: Batch, tables: Tables, offset: int, received: datetime) -> None:
+    """Add what becomes of one item of the raw entry with this offset to its batch; never raises."""
     mapper, snapshot = batch.mapper, batch.snapshot
     try:
         if mapper.gone is not None and mapper.gone(item.value):
@@ -143,8 +146,12 @@ def _item(item: Item, batch: Batch, tables: Tables, offset: int, received: datet
             _see(snapshot, facts.key, facts.observed_at, received)
         batch.take(facts, batch, received)
     except Refused as refused:
-        problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(item.value))
-        batch.reject(offset, item.below(refused.path), problem)
+        told = item
+        if refused.reason is Reason.PRIVACY:
+            # Neither the excerpt nor the path, which may name the entity, repeats what must not be told.
+            told = item._replace(value=masked(item.value), key="")
+        problem = Break(reason=refused.reason, path=refused.path, detail=refused.detail, excerpt=_excerpt(told.value))
+        batch.reject(offset, told.below(refused.path), problem)
         _see_refused(item, batch, tables, received)
     except Exception as error:  # noqa: BLE001 - one bad mapping must not cost the other items
         batch.reject(offset, item.path, fault(error, _excerpt(item.value)))

@@ -10,6 +10,7 @@ from ingest import conversions
 from ingest.bindings import Binding, Bound, Group
 from ingest.conversions import Refused, Spot
 from ingest.converting import Code, Converting
+from ingest.guarding import Guarding
 from ingest.observed import unobserved
 from ingest.paths import VALUES, Path, Step, dig, dig_json, expression, listed, many, parse_path
 from ingest.remembering import ROWS, Entities, Remembered
@@ -74,10 +75,11 @@ def seldom(bind: Mapping[str, Bound], fields: Mapping[str, Field]) -> list[str]:
 class Reading:
     """Writes functions of `(item, root, tables, received)` that read bindings of one source."""
 
-    def __init__(self, code: Code, fields: Mapping[str, Field], converting: Converting) -> None:
+    def __init__(self, code: Code, fields: Mapping[str, Field], converting: Converting, guarding: Guarding) -> None:
         self._code = code
         self._fields = fields
         self._converting = converting
+        self._guarding = guarding
         self._inner: dict[tuple[str, tuple[Step, ...]], str] = {}
 
     def begin(self, name: str, lookups: Iterable[Lookup]) -> None:
@@ -101,19 +103,18 @@ class Reading:
             date, time = (self._path(path, binding, base, depth) for path in binding.split)
             add(depth, f"r_{name} = joined({date}, {time})")
             return [f"r_{name}"]
-        if binding.join:
-            parts = [self._path(path, binding, base, depth) for path in binding.join]
-            add(depth, f"r_{name} = concatenated({written_tuple(parts)}, {binding.between!r})")
-            if binding.match:
-                add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
-            return [f"r_{name}"]
         if binding.place is not None:
             for target, paths in zip((f"r_{name}", f"r2_{name}"), binding.place, strict=True):
                 self._first(target, paths, binding, base, depth)
             return [f"r_{name}", f"r2_{name}"]
-        self._first(f"r_{name}", binding.paths or binding.coordinates, binding, base, depth)
+        if binding.join:
+            parts = [self._path(path, binding, base, depth) for path in binding.join]
+            add(depth, f"r_{name} = concatenated({written_tuple(parts)}, {binding.between!r})")
+        else:
+            self._first(f"r_{name}", binding.paths or binding.coordinates, binding, base, depth)
         if binding.match:
             add(depth, f"r_{name} = matched(r_{name}, {name}_pattern)")
+        self._guarding.rotate(binding, depth=depth)
         return [f"r_{name}"]
 
     def _first(self, target: str, paths: Sequence[Path], binding: Binding, base: str, depth: int) -> None:
@@ -155,6 +156,10 @@ class Reading:
         if self._fields[name].required:
             add(depth, f"if v_{name} is None:", f"    missing({name}_spot)")
 
+    def guard(self, binding: Binding, *, depth: int, hides: bool = True) -> None:
+        """Write the statements that refuse a value for what it tells of persons."""
+        self._guarding.value(binding, depth=depth, hides=hides)
+
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Write a block whose objects are not there behind it."""
@@ -182,6 +187,7 @@ class Groups:
         add(0, f"def {group.name}_made(given):", f"    {written_tuple(given)} = given")
         for binding in ordered(group.bind):
             self._reading.value(binding, depth=1)
+            self._reading.guard(binding, depth=1, hides=False)
         row = written_tuple([f"v_{name}" for name in group.bind])
         add(1, f"said = repr({row})")
         for name in group.bind:

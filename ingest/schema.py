@@ -9,6 +9,8 @@ from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.check import fields_of
 from ingest.choosing import SCHEMA as ONLY
 from ingest.formats import FORMAT
+from ingest.personal import Personal
+from ingest.privacy import KEYS as PRIVACY_KEYS
 from ingest.schema_parts import DURATION, TEXT, Schema, object_of, one_or_more
 from ingest.source import KEYS
 from ingest.transports import TRANSPORTS
@@ -58,6 +60,7 @@ def _binding() -> Schema:
         "entity_of": _NAME,
         "json": {"type": "boolean"},
         "unit": {"type": "string", "description": "UCUM code of what the publisher sends, such as m/s"},
+        "rotate": {"enum": ["daily", "publisher"], "description": "Ids that cannot be followed for longer than a day"},
     }
     return object_of(words)
 
@@ -108,6 +111,19 @@ def _publish() -> Schema:
     )
 
 
+def _privacy() -> Schema:
+    """Describe what may be published of persons, and the secret that hides the rest."""
+    kinds: Schema = {"enum": sorted(kind.value for kind in Personal)}
+    allow: Schema = {
+        **object_of(
+            {"name": TEXT, "path": _PATH, "kind": one_or_more(kinds), "because": TEXT}, required=("kind", "because")
+        ),
+        "oneOf": [{"required": ["name"]}, {"required": ["path"]}],
+    }
+    salt: Schema = {"type": "string", "pattern": r"\$\{.+\}"}
+    return object_of({"allow": one_or_more(allow), "salt": salt})
+
+
 def _lookup() -> Schema:
     """Describe a table of another source's newest document."""
     return object_of(
@@ -143,8 +159,9 @@ def source_schema(models: Iterable[Model]) -> Schema:
         "lookup": {"type": "object", "additionalProperties": _lookup()},
         "bind": {"type": "object"},
         "publish": _publish(),
+        "privacy": _privacy(),
     }
-    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "format", "only", "lookup", "publish")
+    optional = (*ENTRY_KEYS, *TRANSPORTS, "sample", "format", "only", "lookup", "publish", *PRIVACY_KEYS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A source of smartflanders",

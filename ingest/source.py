@@ -12,15 +12,17 @@ from pathlib import Path
 from ingest.bindings import Binding, Bound, Group, absolute, parse_bind
 from ingest.catalogue_entry import KEYS as ENTRY_KEYS
 from ingest.catalogue_entry import CatalogueEntry, read_entry
-from ingest.check import faults_of
+from ingest.check import faults_of, fields_of
 from ingest.choosing import Only, read_only
 from ingest.decoders.items import Format
 from ingest.formats import read_format
 from ingest.paths import Each, PathError, parse_each, parse_path
+from ingest.privacy import KEYS as PRIVACY_KEYS
+from ingest.privacy import Privacy, privacy_faults, read_privacy
 from ingest.transports import TRANSPORTS, Options
 from ingest.transports.files import FilesOptions
 from streams.errors import ConfigError
-from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, suggest, text_of
+from streams.yaml_lines import Faults, Node, check_keys, duration_of, line_of, read_file, read_yaml, suggest, text_of
 from vocab.model import Model, load_model, model_names
 
 KEYS = (
@@ -40,6 +42,7 @@ KEYS = (
     "lookup",
     "bind",
     "publish",
+    *PRIVACY_KEYS,
 )
 PUBLISH = ("when", "heartbeat", "operations", "absent", "deleted", "transaction")
 _LOOKUP = re.compile(r"[a-z][a-z0-9_]*")
@@ -116,6 +119,7 @@ class Source:
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     publish: Publish = field(default_factory=Publish)
     entry: CatalogueEntry = field(default_factory=CatalogueEntry)
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Source:
@@ -128,16 +132,31 @@ def load_source(path: Path, *, environ: Mapping[str, str] | None = None) -> Sour
 
     """
     root, faults = read_file(path)
+    return _loaded(root, faults, where=str(path), environ=environ)
+
+
+def load_text(text: str, *, file: str, environ: Mapping[str, str] | None = None) -> Source:
+    """Read the text of a source file that is called `file` in messages, as `load_source` does.
+
+    Raises:
+        ConfigError: with every fault.
+
+    """
+    faults = Faults(file=file)
+    return _loaded(read_yaml(text, faults), faults, where=file, environ=environ)
+
+
+def _loaded(root: Node, faults: Faults, *, where: str, environ: Mapping[str, str] | None) -> Source:
     source = _read(root, faults, environ=os.environ if environ is None else environ)
     if source.model in model_names():
         model = load_model(source.model)
-        faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
+        _check(source, model, faults)
         if source.publish.operations and not model.versioned:
             what = f"members of model {model.name} are observations: nothing creates, updates or deletes them"
             line = (root.get("publish") or root).line
             faults.add(line, what, "remove `operations`, `absent` and `deleted`")
     if faults.problems:
-        raise ConfigError(sorted(faults.problems, key=line_of), where=str(path))
+        raise ConfigError(sorted(faults.problems, key=line_of), where=where)
     return source
 
 
@@ -149,9 +168,14 @@ def check_source(source: Source, model: Model) -> None:
 
     """
     faults = Faults(file=source.file)
-    faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
+    _check(source, model, faults)
     if faults.problems:
         raise ConfigError(sorted(faults.problems, key=line_of), where=source.file)
+
+
+def _check(source: Source, model: Model, faults: Faults) -> None:
+    faults_of(source.bind, model, lookups=source.lookups, faults=faults, line=source.bind_line)
+    privacy_faults(source.bind, fields_of(model), source.privacy, faults)
 
 
 def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
@@ -186,6 +210,7 @@ def _read(root: Node, faults: Faults, *, environ: Mapping[str, str]) -> Source:
         lookups=_lookups(root.get("lookup"), faults),
         publish=_publish(root.get("publish"), faults),
         entry=read_entry(root, faults),
+        privacy=read_privacy(root.get("privacy"), faults, environ),
     )
 
 

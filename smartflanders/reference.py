@@ -36,6 +36,7 @@ from smartflanders.cli import parser
 from smartflanders.reference_bindings import WORDS as BINDINGS
 from smartflanders.reference_input import BAD_INPUT
 from smartflanders.reference_pilots import pilot_files
+from smartflanders.reference_texts import DIGESTS, LIVE
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
@@ -266,7 +267,8 @@ def _agreed(texts: Mapping[str, Any], known: Iterable[str]) -> Iterable[tuple[st
 
 def _inner(top: Mapping[str, Any]) -> list[str]:
     lookup = top["lookup"]["additionalProperties"]["properties"]
-    nested = {"format": FORMAT_OPTIONS, "publish": top["publish"]["properties"], "lookup": lookup}
+    nested = {"format": FORMAT_OPTIONS, "lookup": lookup}
+    nested |= {key: top[key]["properties"] for key in ("publish", "privacy")}
     ours = [f"{parent}.{key}" for parent, properties in nested.items() for key in properties]
     return ours + [key for transport in TRANSPORTS.values() for key, _ in transport.rows()]
 
@@ -304,12 +306,12 @@ def live() -> str:
         "{heartbeat}": f"{limits.heartbeat.total_seconds():g}",
         "{listeners}": f"{limits.listeners:,}",
     }
-    return _filled(words.LIVE, figures)
+    return _filled(LIVE, figures)
 
 
 def digests() -> str:
     """Write the page of the digests, with a line made as the server makes it."""
-    return _filled(words.DIGESTS, {"{lines}": f"{PER_PART:,}", "{example}": _line().decode()})
+    return _filled(DIGESTS, {"{lines}": f"{PER_PART:,}", "{example}": _line().decode()})
 
 
 def _filled(text: str, figures: Mapping[str, str]) -> str:

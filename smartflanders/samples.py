@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ingest.source import Source
 from ingest.transports.http_poll import HttpPollOptions
-from smartflanders.source_commands import read_payload
+from smartflanders.given import read_payload
 from streams.record import Payload
 
 # As many lanes as the demo city has: enough for every kind of lane to be among them.

@@ -1,25 +1,17 @@
-"""The verbs about source files: `source check`, `source schema` and `source replay`."""
+"""The verbs about source files: `source check` and `source schema`, and those with a module of their own."""
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.connectors.files import MEDIA_TYPES
 from ingest.explain import SampleReport, check_sample, source_code
 from ingest.schema import source_schema
-from ingest.source import Source, load_source
-from ldes_server.model import Published
-from ldes_server.render import full_body
-from smartflanders import replay_commands
-from streams.errors import ConfigError, Problem
-from streams.record import Member, Payload
+from smartflanders import explain_commands, propose_commands, replay_commands
+from smartflanders.given import as_published, load_sources, lookups_of, read_payload, wrong
 from vocab.model import Model, load_model, model_names
 
 Verbs = Any  # argparse names the type of its sub-parsers only privately
@@ -30,7 +22,7 @@ _VALIDATED = 250
 
 def add(verbs: Verbs) -> None:
     """Add these verbs to the command line."""
-    group = verbs.add_parser("source", help="work on source files: check, schema, replay")
+    group = verbs.add_parser("source", help="work on source files: new, check, explain, schema, replay")
     inner = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     check = inner.add_parser(
         "check",
@@ -54,6 +46,8 @@ def add(verbs: Verbs) -> None:
         "your editor's YAML support at it for completion and checks while typing.",
     )
     schema.set_defaults(run=_schema)
+    explain_commands.add(inner)
+    propose_commands.add(inner)
     replay_commands.add(inner)
 
 
@@ -63,7 +57,7 @@ def _schema(_: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    sources = _load(arguments.file)
+    sources = load_sources(arguments.file)
     if arguments.code:
         for source in sources:
             print(source_code(source, load_model(source.model)))  # noqa: T201
@@ -73,62 +67,12 @@ def _check(arguments: argparse.Namespace) -> int:
             print(f"{source.name}: fits model {source.model}, feeds stream {source.stream}")  # noqa: T201
         return 0
     if len(sources) != 1:
-        raise _wrong("--sample", "belongs to one source file", "check one file at a time")
+        raise wrong("--sample", "belongs to one source file", "check one file at a time")
     source = sources[0]
     model = load_model(source.model)
     payload = read_payload(arguments.sample, source.name)
-    report = check_sample(source, model, payload.body, payload.media_type, lookups=_lookups(source, arguments.lookup))
+    report = check_sample(source, model, payload.body, payload.media_type, lookups=lookups_of(source, arguments.lookup))
     return _tell(report, model, show=arguments.show)
-
-
-def _load(files: Sequence[Path]) -> list[Source]:
-    sources: list[Source] = []
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            sources.append(load_source(file))
-        except ConfigError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigError(problems, where="the source files" if len(files) > 1 else str(files[0]))
-    return sources
-
-
-def _wrong(where: str, what: str, fix: str) -> ConfigError:
-    return ConfigError([Problem(where=where, what=what, fix=fix)], where="the command line")
-
-
-def _lookups(source: Source, wishes: Sequence[str]) -> dict[str, Payload]:
-    given = {}
-    for wish in wishes:
-        name, _, file = wish.partition("=")
-        if name not in source.lookups:
-            known = ", ".join(source.lookups) or "none"
-            raise _wrong(f"--lookup {wish}", f"{source.name} has no lookup {name!r}", f"its lookups: {known}")
-        given[name] = read_payload(Path(file), source.lookups[name].source)
-    missing = [name for name, lookup in source.lookups.items() if lookup.required and name not in given]
-    if missing:
-        fix = " ".join(f"--lookup {name}=PAYLOAD-OF-{source.lookups[name].source}" for name in missing)
-        raise _wrong(source.name, f"needs the document of lookup {', '.join(missing)}", f"add {fix}")
-    return given
-
-
-def read_payload(file: Path, source: str) -> Payload:
-    """Read a payload from a file, decompressing `.gz`; its media type follows from its name.
-
-    Raises:
-        ConfigError: the file cannot be read.
-
-    """
-    try:
-        body = file.read_bytes()
-        plain = file
-        if file.suffix == ".gz":
-            body, plain = gzip.decompress(body), file.with_suffix("")
-    except (OSError, EOFError, ValueError) as error:
-        raise _wrong(str(file), f"cannot be read: {error}", "name a readable payload file") from error
-    media_type = MEDIA_TYPES.get(plain.suffix.lower(), "application/octet-stream")
-    return Payload(source=source, received_at=datetime.now(UTC), media_type=media_type, body=body)
 
 
 def _tell(report: SampleReport, model: Model, *, show: int) -> int:
@@ -137,12 +81,12 @@ def _tell(report: SampleReport, model: Model, *, show: int) -> int:
     from vocab.check import validate  # noqa: PLC0415
 
     for number, member in enumerate(report.members[:show]):
-        body = _as_published(member, number)
+        body = as_published(member, number)
         print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))  # noqa: T201
         print((model.writer.prefixes + model.writer.turtle(body)).decode())  # noqa: T201
     for rejection in report.rejections:
         print(f"refused {rejection.path}: {rejection.reason.value}: {rejection.detail}")  # noqa: T201
-    checked = [_as_published(member, number) for number, member in enumerate(report.members[:_VALIDATED])]
+    checked = [as_published(member, number) for number, member in enumerate(report.members[:_VALIDATED])]
     findings = validate(model, checked)
     for finding in findings:
         print(f"not valid {finding}")  # noqa: T201
@@ -153,18 +97,3 @@ def _tell(report: SampleReport, model: Model, *, show: int) -> int:
         file=sys.stderr,
     )
     return 1 if findings or report.rejections else 0
-
-
-def _as_published(member: Member, number: int) -> bytes:
-    """Return the member as a page would show it, published now."""
-    return full_body(
-        Published(
-            sequence=number,
-            published_at=datetime.now(UTC),
-            id=member.id,
-            entity=member.entity,
-            observed_at=member.observed_at,
-            point=member.point,
-            body=member.body,
-        )
-    )

@@ -32,6 +32,7 @@ class Reason(Enum):
     RANGE = "range"  # a number, time or coordinate outside what the model or the world allows
     CODE = "code"  # a code that the source file's table or the model's list does not know
     LOOKUP = "lookup"  # a key that the looked-up document does not have
+    PRIVACY = "privacy"  # personal data would be published, and the source file does not say why it may be
     ABSENT = "absent"  # so much is missing from a snapshot that it is not believed: nothing is deleted
     FAULT = "fault"  # our own mapping failed on this record: a defect of ours, kept with the record for replay
 

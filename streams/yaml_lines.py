@@ -13,6 +13,9 @@ import yaml
 from streams.errors import ConfigError, Problem
 from streams.settings import parse_duration
 
+# Marks a value that was guessed: whoever wrote the file must confirm it before it is used.
+UNSURE = "!unsure"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
@@ -100,7 +103,14 @@ def read_yaml(text: str, faults: Faults) -> Node:
 
 def _convert(node: yaml.Node, loader: yaml.SafeLoader, faults: Faults, *, seen: set[int]) -> Node:
     line = node.start_mark.line + 1
+    if node.tag == UNSURE:
+        what = f"nobody has confirmed the guess {node.value!r}" if isinstance(node, yaml.ScalarNode) else "a guess"
+        what += "" if isinstance(node, yaml.ScalarNode) else " that nobody has confirmed"
+        faults.add(line, what, f"mend it, or leave it as it is, and take `{UNSURE}` away")
     if isinstance(node, yaml.ScalarNode):
+        if node.tag == UNSURE:
+            plain = (node.style is None, node.style is not None)
+            node.tag = loader.resolve(yaml.ScalarNode, node.value, plain)  # type: ignore[no-untyped-call]
         return Node(line=line, value=loader.construct_object(node), text=node.value)
     if id(node) in seen:
         # A handful of nested aliases can stand for billions of nodes.

@@ -40,12 +40,14 @@ def recall(folder: Path) -> Model | None:
 def compiled(model: Model, folder: Path) -> bytes:
     """Write down what reading the files of a folder came to, for `recall`."""
     fields = [
-        {**{name: getattr(field, name) for name in Field.__slots__}, "kind": field.kind.value}
+        {**{name: getattr(field, name) for name in Field.__slots__ if name != "personal"}, "kind": field.kind.value}
+        | ({"personal": field.personal} if field.personal else {})
         for field in model.fields.values()
     ]
     found = {
         "digest": _digest({name: (folder / name).read_bytes() for name in _FILES}),
         **{name: getattr(model, name) for name in _PLAIN},
+        **({"personal": model.personal} if model.personal else {}),
         "themes": model.themes,
         "mobility_themes": model.mobility_themes,
         "shape": {
@@ -85,6 +87,7 @@ def _model(name: str, contents: Mapping[str, bytes], found: Mapping[str, Any]) -
         readme=contents["README.md"].decode(),
         fields={field["name"]: _field(field) for field in found["fields"]},
         writer=Writer(read_names(context)),
+        personal=found.get("personal", ""),
         themes=tuple(found["themes"]),
         mobility_themes=tuple(found["mobility_themes"]),
     )

@@ -17,6 +17,9 @@ it belongs to); its range comes from sh:minInclusive / sh:maxInclusive, its code
 context), its labels and descriptions from sh:name and sh:description in Dutch and English. The same name may be
 declared on several property shapes when all of them agree.
 
+**Persons.** `sf:personal "vehicle"` on a property shape says that its name, and on the node shape that the entity of a member,
+identifies a vehicle that persons use: a source must rotate such ids, or say why they may be published.
+
 **Themes.** The node shape may have `dcat:theme` (EU data themes) and mobilityDCAT-AP's `mobilityTheme`: what a catalogue
 files streams of the model under.
 

@@ -24,6 +24,7 @@ from vocab.terms import (
     KIND,
     MOBILITY_THEME,
     OWL_VERSION_INFO,
+    PERSONAL,
     REQUIRED,
     SH,
     UNIT,
@@ -66,6 +67,7 @@ def read_model(folder: Path) -> Model:
         writer=Writer(names),
         themes=tuple(sorted(map(str, graph.objects(iri, URIRef(DCAT_THEME))))),
         mobility_themes=tuple(sorted(map(str, graph.objects(iri, URIRef(MOBILITY_THEME))))),
+        personal=str(graph.value(iri, URIRef(PERSONAL)) or ""),
         observed_path=next((names.terms[key].iri for key in _observed(template) if key in names.terms), ""),
     )
     _refuse_faults(model, agreement.faults(_parts(model, names)))
@@ -181,6 +183,7 @@ def _field(graph: Graph, shape: Node, names: Names) -> Field:
         group=text(GROUP),
         label=_by_language(graph, shape, _SH.name),
         description=_by_language(graph, shape, _SH.description),
+        personal=text(PERSONAL) or "",
     )
 
 

@@ -33,7 +33,8 @@ class Field:
 
     `unit` is a UCUM code (`km/h`, `%`, `{#}` for a count), None where none applies. `minimum` and `maximum` are
     inclusive. `codes` are the allowed terms of a `Kind.CODE`. `group` names the repeated group the field belongs to.
-    `label` and `description` have the keys `nl` and `en`.
+    `label` and `description` have the keys `nl` and `en`. `personal` says what the value tells of persons: `vehicle` where one vehicle could be
+    followed by it, empty where it tells nothing.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Field:
     group: str | None
     label: Mapping[str, str]
     description: Mapping[str, str]
+    personal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Model:
 
     `context` is the value of `@context` as compact JSON; `title` and `description` have the keys `nl` and `en`. `themes`
     (EU data themes) and `mobility_themes` (mobilityDCAT-AP) are what a catalogue files it under. `observed_path` is the
-    property of a member that says when it was observed; empty where there is none.
+    property of a member that says when it was observed; empty where there is none. `personal` is what the identity of an entity tells of persons, as in a Field.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Model:
     themes: tuple[str, ...] = ()
     mobility_themes: tuple[str, ...] = ()
     observed_path: str = ""
+    personal: str = ""
 
 
 def model_names() -> tuple[str, ...]:

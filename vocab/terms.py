@@ -12,6 +12,7 @@ BIND = SF + "bind"
 KIND = SF + "kind"
 REQUIRED = SF + "required"
 UNIT = SF + "unit"
+PERSONAL = SF + "personal"
 GROUP = SF + "group"
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

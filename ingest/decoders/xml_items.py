@@ -58,6 +58,24 @@ def xml_items(body: bytes, wanted: Wanted) -> Iterator[Item | Break]:
         yield from spread.missed(body)
 
 
+def xml_document(body: bytes) -> Any:
+    """Return a whole document: an object with its root element, as items are; a break where it is none."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        element = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        excerpt = _around(body, line, column)
+        what = f"the document is no XML: {error.msg}"
+        return Break(reason=Reason.MALFORMED, path=f"line {line} column {column}", detail=what, excerpt=excerpt)
+    if element.getroottree().docinfo.doctype:
+        what = "the document declares a type (DOCTYPE); entities are not accepted"
+        return Break(reason=Reason.FORBIDDEN, path="/", detail=what, excerpt=body[:_EXCERPT])
+    return {_local(str(element.tag)): _value(element)}
+
+
 def _parser(wanted: Wanted) -> etree.XMLPullParser[Any]:
     names = {name for name in wanted.root_names if name[0] != "@"}
     names.update(keys[-1] for path in wanted.root_paths if (keys := _elements(path)))

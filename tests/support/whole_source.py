@@ -12,6 +12,7 @@ from ingest.source import Source, load_source
 from vocab.model import Field, Kind, Model
 
 _LICENCE = "https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0"
+_ALLOWED = {"name": "entity", "kind": "vehicle", "because": "vehicles that only tests have"}
 _POINT = {"lon": 3.7174, "lat": 51.0543}
 
 
@@ -32,6 +33,7 @@ def whole_source(folder: Path, model: Model) -> Source:
         "stream": "whole",
         "each": "items[*]",
         "bind": bind,
+        **({"privacy": {"allow": [_ALLOWED]}} if model.personal else {}),
     }
     path = folder / "whole.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")

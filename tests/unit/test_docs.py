@@ -156,7 +156,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     for page in DOCS:
         for block in blocks(page):
             for line in block.text.splitlines() if block.language == "sh" else []:
-                words = shlex.split(line.split(" > ")[0], comments=True)
+                words = shlex.split(line.split(" > ")[0].split(" | ")[0].removesuffix(" &"), comments=True)
                 if words:
                     yield name_of(page), words
 
@@ -207,7 +207,7 @@ def frame_of(example: Mapping[str, Any]) -> dict[str, Any]:
         "stream": "example",
         "each": "items[*]",
         "bind": {"entity": "id", "observed_at": "at", **_BIND[model], **example["bind"]},
-        **({"lookup": example["lookup"]} if "lookup" in example else {}),
+        **{key: example[key] for key in ("lookup", "privacy") if key in example},
     }
 
 

@@ -81,7 +81,7 @@ def test_a_wrong_choice_is_a_fault(tmp_path: Path, given: Any, said: str) -> Non
 )
 def test_only_what_is_chosen_is_an_item(tmp_path: Path, only: Any, chosen: list[str]) -> None:
     """Texts, numbers and booleans are compared as they are written, of a list one value is enough; the rest is not counted."""
-    items = [
+    items: list[dict[str, Any]] = [
         {"id": "1", "kind": "bike", "indoor": True},
         {"id": "2", "kind": "car", "indoor": 1},
         {"id": "3", "kind": "van", "tags": ["a", "b"]},
@@ -141,7 +141,7 @@ def test_the_examples_of_the_page_read_their_documents(tmp_path: Path, number: i
     """Each source file of docs/how-to/formats.md loads, and makes members of the document below it, refusing nothing."""
     content = yaml.safe_load(BLOCKS[number][1])
     bind = {**dict.fromkeys(yaml.safe_load((PILOTS / GARAGES).read_text("utf-8"))["bind"]), **content.pop("bind")}
-    others = {"http_poll": None, "sample": None} if "gbfs" in content else {}
+    others: dict[str, Any] = {"http_poll": None, "sample": None} if "gbfs" in content else {}
     source = changed(tmp_path, publish=None, bind=bind, **content, **others)
     language, document = BLOCKS[number + 1] if number + 1 < len(BLOCKS) else ("yaml", "")
     if language == "yaml":

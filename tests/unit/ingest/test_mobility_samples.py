@@ -176,6 +176,11 @@ def free_bikes(*bikes: Mapping[str, Any]) -> bytes:
 def test_the_vehicles_of_gbfs_are_published() -> None:
     """Each free vehicle is a member with the place and range that stand there; its links stay out of it."""
     source, document = shipped("gent/deelmobiliteit/dott-gent"), sample("gbfs/v2.3/free_bike_status.json")
+    # The recording's id is that of one vehicle, whatever GBFS says: it is refused, and one that is drawn is not.
+    assert [(it.reason.value, "1234" in it.excerpt.decode()) for it in made(source, document).rejections] == [
+        ("privacy", False)
+    ]
+    document = document.replace(b'"TST:Scooter:1234"', b'"2b648875-5477-4b68-83d3-e21072a3dbcf"')
     outcome = made(source, document)
     (bike,) = json.loads(document)["data"]["bikes"]
     (body,) = bodies(outcome.members)
@@ -199,14 +204,14 @@ def test_a_vehicle_that_leaves_the_feed_is_deleted() -> None:
             "is_disabled": False,
             "current_fuel_percent": 0.5,
         }
-        for key in ("a1", "b2", "c3")
+        for key in ("a1b2c3d4e5", "b2c3d4e5f6", "c3d4e5f6a7")
     )
     outcome = made(source, free_bikes(first, second, third), free_bikes(first, third))
     *published, deletion = bodies(outcome.members)
     assert [body["operation"] for body in published] == ["Create"] * 3
     assert [(body["status"], body["charge"]) for body in published] == [("available", 50.0)] * 3
     assert deletion["operation"] == "Delete"
-    assert deletion["isVersionOf"] == f"{BASE}/dott-gent/entities/b2"
+    assert deletion["isVersionOf"] == f"{BASE}/dott-gent/entities/b2c3d4e5f6"
     assert set(deletion) == {"@id", "@type", "isVersionOf", "observedAt", "attributedTo", "license", "operation"}
     valid(source, outcome)
 
