@@ -12,6 +12,8 @@ from ingest.proposing.values import quoted
 from streams.yaml_lines import UNSURE
 
 _LICENCE = "https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0"
+# The environment variable that a draft takes the secret of hidden ids from.
+SALT = "VEHICLE_SALT"
 # Columns that nobody took, as many as a line holds.
 _SPARE = 12
 _WIDTH = 118
@@ -61,6 +63,9 @@ def _lines(proposal: Proposal, frame: Frame) -> Iterator[str]:
         yield from (f"  {rows.name}:", f"    each: {quoted(rows.each)}", "    bind:")
         for guess in rows.guesses:
             yield from _line(guess, "      ")
+    if any("rotate: !unsure daily" in guess.text for guess in proposal.guesses):
+        yield f"# sure: the secret that hides ids, 16 or more random characters in the environment variable {SALT}"
+        yield f'privacy: {{ salt: "${{{SALT}}}" }}'
     if proposal.versioned:
         yield "# sure: an entity that says the same again is no news, but once in a quarter of an hour a sign of life"
         yield "publish: { when: changed, heartbeat: 15m }"

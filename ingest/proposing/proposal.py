@@ -9,6 +9,7 @@ from datetime import datetime
 from ingest.check import fields_of
 from ingest.decoders.whole import Whole
 from ingest.observed import observed_of
+from ingest.personal import looks_random
 from ingest.proposing.guess import Guess, Sureness, entity, observed_at, point
 from ingest.proposing.matching import match
 from ingest.proposing.observing import Column, Observed, lists_of
@@ -144,7 +145,7 @@ def _fitted(observed: Observed, model: Model, *, called: str, now: datetime) -> 
         each=Guess(name="each", text=observed.each, sure=Sureness.LIKELY, why=""),
         every=Guess(name="every", text="60s", sure=Sureness.LIKELY, why=""),
         versioned=model.versioned,
-        guesses=(_hidden(who, fields["entity"]), when, *_ordered(own, guesses, lacking), *placed),
+        guesses=(_hidden(who, fields["entity"], observed.columns), when, *_ordered(own, guesses, lacking), *placed),
         rows=rows,
         spare=tuple(_spare(columns, used)),
         fit=gain - _LACK * lack if gain else -_LACK * lack,
@@ -191,14 +192,14 @@ def _unplaced(field: Field) -> list[Guess]:
     return [Guess(name="point", text="{ longitude: fill_in, latitude: fill_in }", sure=Sureness.UNSURE, why=why)]
 
 
-def _hidden(who: Guess, field: Field) -> Guess:
-    """Say what is done about ids of vehicles that persons use."""
+def _hidden(who: Guess, field: Field, columns: Sequence[Column]) -> Guess:
+    """Say what is done about ids of vehicles that persons use: those that may be drawn are, others are hidden."""
     if not field.personal or not who.path:
         return who
-    why = (
-        f"{who.why}; ids of vehicles are hidden anew each day, unless they are new after every trip (rotate: publisher)"
-    )
-    text = f"{{ from: {who.text}, rotate: !unsure daily }}"
+    values = next(it.values for it in columns if it.path == who.path)
+    is_drawn = all(looks_random(str(value)) for value in values)
+    why = f"{who.why}; ids of vehicles must be new after every trip (rotate: publisher), or are hidden anew each day"
+    text = f"{{ from: {who.text}, rotate: !unsure {'publisher' if is_drawn else 'daily'} }}"
     return Guess(name=who.name, text=text, sure=who.sure, why=why, path=who.path)
 
 

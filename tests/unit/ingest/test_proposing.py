@@ -15,7 +15,7 @@ from ingest.connectors.files import MEDIA_TYPES
 from ingest.decoders.items import Break
 from ingest.decoders.whole import Whole, whole
 from ingest.explain import SampleReport, check_sample
-from ingest.proposing.drafting import Frame, accepted, draft
+from ingest.proposing.drafting import SALT, Frame, accepted, draft
 from ingest.proposing.guess import Guess, Sureness
 from ingest.proposing.observing import lists_of
 from ingest.proposing.proposal import Proposal, propose
@@ -31,6 +31,7 @@ SAMPLES = ROOT.parent / "shared" / "samples"
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 MODELS = [load_model(name) for name in model_names()]
 JSON = "application/json"
+SECRET = {SALT: "0123456789abcdef"}
 
 
 def proposed(
@@ -59,7 +60,7 @@ def guesses(found: Proposal) -> dict[str, Guess]:
 
 def checked(text: str, body: bytes, media_type: str = JSON, *, at_least: int = 1) -> tuple[Source, SampleReport]:
     """Load a draft without its marks, map its own sample with it, and require valid members."""
-    source = load_text(accepted(text), file="proposed.yaml")
+    source = load_text(accepted(text), file="proposed.yaml", environ=SECRET)
     model = load_model(source.model)
     report = check_sample(source, model, body, media_type)
     assert len(report.members) >= at_least, [it.detail for it in report.rejections[:3]]
@@ -185,6 +186,23 @@ RECORDED = [
 ]
 
 
+def test_ids_of_vehicles_are_hidden_or_declared() -> None:
+    """Where the model's things are vehicles that persons use, ids that may be drawn are declared so, and others hidden."""
+    row = {"lat": 51.05, "lon": 3.72, "is_reserved": False, "is_disabled": False}
+    drawn = (
+        "2b648875-5477-4b68-83d3-e21072a3dbcf",
+        "6efbec5a-6b8c-455b-bed2-8d66be6d6a4b",
+        "87c7ed6e-aecf-4900-9a85-2a78efbba65b",
+    )
+    for keys, word in ((drawn, "publisher"), (("Scooter:1", "Scooter:2", "Scooter:3"), "daily")):
+        body = items(*({"bike_id": key, **row} for key in keys), at="bikes", last_updated=1795860000)
+        found, text = proposed(body, model="shared-vehicle")
+        assert guesses(found)["entity"].text == f"{{ from: bike_id, rotate: !unsure {word} }}"
+        _, report = checked(text, body, at_least=3)
+        assert not any("Scooter" in member.body.decode() for member in report.members)
+        assert ("salt" in text) is (word == "daily")
+
+
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the recorded documents are not on this machine")
 @pytest.mark.parametrize("given", RECORDED, ids=[f"{it.file}-{it.model}" for it in RECORDED])
 def test_recorded_documents_are_understood(given: Recorded) -> None:
@@ -228,7 +246,7 @@ def test_every_recorded_document_gets_a_file_that_can_be_loaded(file: str) -> No
         assert lists_of(document.value, document.root) == []
         return
     text = draft(found, Frame(name="proposed", url="", format="", sample=file))
-    source = load_text(accepted(text), file="proposed.yaml", environ={})
+    source = load_text(accepted(text), file="proposed.yaml", environ=SECRET)
     assert source.model == found.model.text
     assert_marks_are_named(text)
 
@@ -241,7 +259,7 @@ def assert_marks_are_named(text: str) -> None:
         if "!unsure" in line.partition("  #")[0] and line[0] != "#"
     ]
     with pytest.raises(ConfigError) as error:
-        load_text(text, file="proposed.yaml", environ={})
+        load_text(text, file="proposed.yaml", environ=SECRET)
     named = [int(problem.where.rpartition(":")[2]) for problem in error.value.problems]
     assert sorted(named) == lines
     assert all("take `!unsure` away" in problem.fix for problem in error.value.problems)
@@ -445,7 +463,7 @@ def test_a_name_that_nothing_means_is_asked_for() -> None:
     guess = guesses(found)["free_spaces"]
     assert (guess.text, guess.sure) == ("fill_in", Sureness.UNSURE)
     assert "Number of spaces free now." in guess.why
-    load_text(accepted(text), file="proposed.yaml")
+    load_text(accepted(text), file="proposed.yaml", environ=SECRET)
     assert_marks_are_named(text)
 
 
