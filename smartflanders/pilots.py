@@ -239,19 +239,26 @@ def below_host(source: Source) -> str:
 def recorded(plan: Plan, folder: Path) -> Mapping[str, Sequence[Path]]:
     """Find the recorded documents of the plan's HTTP sources below a folder, by each source's `sample` pattern.
 
-    Returns `<host>/<path>` → files in name order; sources without a recording are absent.
+    Returns `<host>/<path>` → files in name order, those of all sources that ask there; what has no recording is absent.
     """
-    found: dict[str, Sequence[Path]] = {}
+    found: dict[str, set[Path]] = {}
     for source in plan.sources:
         if (address := below_host(source)) and source.sample:
-            files = sorted(path for path in folder.rglob(source.sample) if path.is_file())
+            files = {path for path in folder.rglob(source.sample) if path.is_file()}
             if files:
-                found[address] = files
-    return found
+                found[address] = found.get(address, set()) | files
+    return {address: sorted(files) for address, files in found.items()}
 
 
 def only_recorded(plan: Plan, documents: Mapping[str, Sequence[Path]]) -> Plan:
-    """Keep the sources that have a recording, and the streams they feed."""
-    sources = tuple(source for source in plan.sources if below_host(source) in documents)
+    """Keep the sources that have a recording of their own, and the streams they feed.
+
+    Another source that asks at the same address for something else would only be told that it is not there.
+    """
+    sources = tuple(
+        source
+        for source in plan.sources
+        if source.sample and any(path.match(source.sample) for path in documents.get(below_host(source), ()))
+    )
     names = {source.stream for source in sources}
     return replace(plan, sources=sources, streams=tuple(stream for stream in plan.streams if stream.name in names))

@@ -7,13 +7,13 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from smartflanders.embedded import EmbeddedPostgres
 from smartflanders.logs_of import kept_for, require_log
-from smartflanders.pilots import Plan, load_plan, only_recorded, recorded, rewrite
+from smartflanders.pilots import Plan, below_host, load_plan, only_recorded, recorded, rewrite
 from smartflanders.processes import Child, Processes, processes
 from smartflanders.status import Replay, report_progress, wait_for_members
 from streams.errors import ConfigError, LogError, Problem
@@ -102,7 +102,7 @@ async def up(wish: Up, settings: Settings, *, stop: asyncio.Event, say: Callable
         if not stop.is_set():
             _announce(plan, settings, say)
             say(f"ready {settings.base_url}/")
-        recordings = None if wish.replay is None else _by_source(plan, wish.replay)
+        recordings = None if wish.replay is None else _by_source(plan, documents)
         replay = None if recordings is None else Replay(settings=settings, dsn=dsn, documents=recordings)
         await report_progress(plan, own_address(settings), replay=replay, stop=stop)
 
@@ -174,12 +174,9 @@ def _documents(wish: Up, plan: Plan) -> Mapping[str, Sequence[Path]]:
     return documents
 
 
-def _by_source(plan: Plan, folder: Path) -> Mapping[str, Sequence[Path]]:
-    """Find the recorded documents of each source, in the order in which they are served."""
-    found = {}
-    for source in plan.sources:
-        (found[source.name],) = recorded(replace(plan, sources=(source,)), folder).values()
-    return found
+def _by_source(plan: Plan, documents: Mapping[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:
+    """Return the recorded documents that each source is served, in their order."""
+    return {source.name: documents[below_host(source)] for source in plan.sources}
 
 
 def _require_free_port(settings: Settings) -> None:
