@@ -1,4 +1,4 @@
-"""The keys that stand for members' ids: twins meet, others do not, and what was observed at about the same time lies together."""
+"""The keys that stand for members' ids: twins meet, others do not; what was observed at one time lies together."""
 
 from __future__ import annotations
 
