@@ -36,7 +36,7 @@ from smartflanders.cli import parser
 from smartflanders.reference_bindings import WORDS as BINDINGS
 from smartflanders.reference_input import BAD_INPUT
 from smartflanders.reference_pilots import pilot_files
-from smartflanders.reference_texts import DIGESTS, LIVE
+from smartflanders.reference_texts import DIGESTS, LIVE, MODELS
 from streams import metrics
 from streams.record import Reason
 from streams.settings import SETTINGS
@@ -57,12 +57,6 @@ _REASONS = (
     "# Reasons\n\nWhat could not become a member is a refusal on topic `rejected.<source>`: source, number of the raw "
     "entry, path, reason, a sentence and the first 500 bytes of the item. It is counted in `sf_rejections_total`; "
     "the other items of the payload go on. Items in = members + unchanged + refused, always.\n"
-)
-_MODELS = (
-    "# Reference models\n\nThe names that a source file binds. Besides them every source binds `entity` (required: what "
-    "the item is about), `observed_at` (required: when) and may bind `point`. A name of a group is bound inside "
-    "that group. At a running site `/models/<model>` has the context (JSON-LD), the SHACL shape (Turtle) and an "
-    "explanation.\n"
 )
 
 
@@ -157,7 +151,7 @@ def reasons() -> str:
 
 def models() -> str:
     """Write the page of the reference models."""
-    parts = [_MODELS]
+    parts = [MODELS]
     parts += [_model(load_model(name)) for name in model_names()]
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""The texts of the reference pages about live streams and digests."""
+"""The long texts of the reference pages: live streams, digests, models."""
 
 from __future__ import annotations
 
@@ -71,3 +71,10 @@ An example, the page of two members:
 {example}
 ```
 """
+
+MODELS = (
+    "# Reference models\n\nThe names that a source file binds. Besides them every source binds `entity` (required: what "
+    "the item is about), `observed_at` (required: when) and may bind `point`. A name of a group is bound inside "
+    "that group. At a running site `/models/<model>` has the context (JSON-LD), the SHACL shape (Turtle) and an "
+    "explanation.\n"
+)

@@ -64,7 +64,7 @@ def changed(tmp_path: Path, name: str = GARAGES, **changes: Any) -> Source:
             content[key] = value
     path = tmp_path / "source.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
-    return load_source(path)
+    return load_source(path, environ=keys_of(path))
 
 
 def entry(

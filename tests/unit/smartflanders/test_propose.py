@@ -20,14 +20,14 @@ def test_a_proposal_is_written_checked_and_finished(tmp_path: Path, capsys: pyte
     assert main(words) == 0
     told = capsys.readouterr()
     assert told.out == ""
-    assert "model parking (sure); 4 guesses to confirm" in told.err
+    assert "model parking (sure); 5 guesses to confirm" in told.err
     assert "2 items: 2 members, 0 unchanged, 0 refused; SHACL on 2: all valid" in told.err
     text = file.read_text("utf-8")
     assert "\nsource: gent-garages\n" in text
     assert 'url: "https://data.stad.gent/api/x"' in text
     assert main(["source", "check", str(file)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("4 problems")
+    assert said.startswith("5 problems")
     assert "nobody has confirmed the guess 'https://data.vlaanderen.be/id/licentie" in said
     file.write_text(text.replace("!unsure ", ""), "utf-8")
     assert main(["source", "check", str(file), "--sample", str(GARAGES)]) == 0

@@ -12,7 +12,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.metrics import REGISTRY, render
 
 ROOT = Path(__file__).resolve().parents[3]
-UNITS = ("_total", "_seconds", "_bytes", "_entries", "_members", "_listeners", "_buckets", "_payloads", "_readers")
+# Or, of what is so or is not so, the word for it.
+UNITS = (
+    "_total",
+    "_seconds",
+    "_bytes",
+    "_entries",
+    "_members",
+    "_listeners",
+    "_buckets",
+    "_payloads",
+    "_readers",
+    "_stale",
+)
 
 
 def test_every_metric_says_what_it_is() -> None:
