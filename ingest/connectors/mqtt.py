@@ -314,9 +314,12 @@ class Mqtt:
         try:
             yield
         except BaseException as error:
+            # A broker that does not take our certificate says so after its own part of the handshake, or just hangs up.
+            hung_up = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+            refused = hung_up and self._options.tls and not self._heard
             if not isinstance(error, asyncio.CancelledError) or not self._heard:
                 self._drop()
-            if isinstance(error, ssl.SSLError):
+            if isinstance(error, ssl.SSLError) or refused:
                 fix = "check ca, certificate and key in the source file, and the name in the broker's certificate"
                 raise self._error(f"no TLS with the broker: {error}", fix=fix, kind=Trouble.REFUSED) from error
             if isinstance(error, ProtocolError):
