@@ -31,7 +31,8 @@ def add(verbs: Verbs) -> None:
         "migrate",
         help="bring the database of SF_DATABASE_URL to this version's schema",
         description="Apply the migrations that the database of SF_DATABASE_URL lacks, each in its own transaction, and "
-        "print them. `up` does this by itself. Safe to run again, and while the platform runs.",
+        "print them. `up` does this by itself. Safe to run again. Before a new release, read in the CHANGELOG whether its "
+        "processes must be stopped first; those of an older one that run on fail at their next call, and lose nothing.",
     )
     migrating.add_argument("--dry-run", action="store_true", help="only print what would be applied")
     migrating.set_defaults(run=_migrate)
